@@ -1,0 +1,121 @@
+/**
+ * What the bus promises to the layers above. `bus.ts` implements it; nothing above imports any other file of `bus/`
+ * but `directory.ts` (where buses are) and this one.
+ */
+import type { Chain, Draft, Message } from "../message/message.ts";
+
+/** The outcome of one attempt to send. Only `accepted` and `duplicate` mean that the message is on the bus. */
+export type Sent =
+  | { readonly status: "accepted"; readonly msgId: string; readonly sequence: number }
+  /** The same sender already sent this sequence number (or a later one) to this recipient. Nothing was appended. */
+  | { readonly status: "duplicate"; readonly msgId: string; readonly sequence: number }
+  /** Wait and try again: the recipient's inbox or the bus is at its bound. Nothing was appended. */
+  | { readonly status: "full"; readonly what: "inbox" | "bus"; readonly limit: string }
+  /** No such agent is registered. */
+  | { readonly status: "gone"; readonly to: string }
+  /** An explicit sequence number that skips some: an earlier message was never sent. */
+  | { readonly status: "gap"; readonly expected: number };
+
+export type Role = "master" | "coordinator" | "worker" | "guest";
+
+export interface AgentEntry {
+  readonly id: string;
+  readonly role: Role;
+  /** The coordinator that leads this agent; "" for none. */
+  readonly team: string;
+  /** The process that hosts it, 0 when nobody does. */
+  readonly hostPid: number;
+  /** Messages accepted and not yet acknowledged. */
+  readonly depth: { readonly data: number; readonly control: number };
+  /** How often this id has been taken up: 1 for the first host. */
+  readonly incarnation: number;
+}
+
+export interface Registration {
+  readonly id: string;
+  readonly role: Role;
+  readonly team?: string;
+}
+
+export type Registered =
+  | { readonly status: "registered"; readonly incarnation: number }
+  /** A living process hosts this id. */
+  | { readonly status: "taken"; readonly hostPid: number }
+  | { readonly status: "full"; readonly limit: string };
+
+/** A message handed over and not yet acknowledged. */
+export interface Delivery {
+  readonly message: Message;
+  /** Size of the message's JSON on the bus, bytes. */
+  readonly bytes: number;
+}
+
+/** The sole right to take messages from one chain of an inbox. It ends with `release` or with the process. */
+export interface Lease {
+  /**
+   * The oldest unacknowledged messages, oldest first: at most `max` of them and about `bytesMax` bytes (at least one if
+   * there is one). Marks each as attempted. They stay on the bus until `ack`.
+   */
+  read(max: number, bytesMax?: number): Delivery[];
+  /** Removes the `count` oldest messages: they have really been handed over. */
+  ack(count: number): void;
+  depth(): number;
+  release(): void;
+}
+
+/** A FIFO of this process that senders ring. Correctness never rests on it: look every `limits.pollMs` as well. */
+export interface Bell {
+  /** Senders to (`id`, `chain`) ring this bell from now on. Arm first, look second, wait third: nothing is missed. */
+  arm(id: string, chain: Chain): void;
+  disarm(id: string, chain: Chain): void;
+  /** Blocks the whole process until rung or until `timeoutMs` has passed. For one-shot commands only. */
+  waitSync(timeoutMs: number): void;
+  /** Calls `onRing` from the event loop at each ring until `close`. For hosts. */
+  listen(onRing: () => void): void;
+  close(): void;
+}
+
+export interface Swept {
+  /** Ids whose host had died; those with unread messages keep their inbox, the others are gone. */
+  readonly agents: string[];
+  readonly bells: number;
+  readonly blobs: number;
+  readonly damaged: number;
+}
+
+export interface BusInfo {
+  readonly dir: string;
+  readonly shards: number;
+  readonly segmentBytes: number;
+  readonly inboxMessages: number;
+  readonly inboxBytes: number;
+  readonly busBytes: number;
+}
+
+/**
+ * A bus that is open in this process. All calls are synchronous and none waits for space; only the shard lock is waited
+ * for, at most `limits.lockWaitMs`, after which they throw CfnError("try_again"). Not to be used after `close`.
+ */
+export interface Bus {
+  readonly info: BusInfo;
+  /** One attempt. Ids in the draft must be valid (`isAgentId`), the payload within `limits.payloadBytes`: asserted. */
+  send(draft: Draft): Sent;
+  /** Each shard's lock is taken once. Outcomes in the order of the drafts; per recipient, after the first refusal all are refused. */
+  sendBatch(drafts: readonly Draft[]): Sent[];
+  register(who: Registration): Registered;
+  /** Ends this process's hosting. An inbox with unread messages stays until somebody reads it; returns how many those are. */
+  unregister(id: string): number;
+  /** Undefined while another process holds the lease. Throws not_found if the id is not registered. */
+  lease(id: string, chain: Chain): Lease | undefined;
+  /** Copies of the oldest messages; nothing is marked or taken. */
+  peek(id: string, chain: Chain, max: number): Message[];
+  depth(id: string, chain: Chain): number;
+  has(id: string): boolean;
+  agents(): AgentEntry[];
+  bell(): Bell;
+  /** Removes what dead processes left: hosts, bells, blobs that no message names. */
+  sweep(): Swept;
+  /** Bytes in files of the bus directory. */
+  bytes(): number;
+  close(): void;
+}

@@ -1,0 +1,25 @@
+/**
+ * Failures that end a command. Each carries a code of a closed union; `cmd/` alone turns a code into an exit status.
+ * Outcomes that a caller is expected to act on ("full", "gone", "empty") are not here: they are named results of the call.
+ */
+export type ErrorCode =
+  | "usage" // 64 the command line or the configuration is wrong
+  | "malformed" // 65 the input (task file, JSON payload) is wrong
+  | "not_found" // 66 no such agent, run or file
+  | "unavailable" // 69 the bus is not there or cannot serve
+  | "cannot_create" // 73 a file or directory cannot be created
+  | "try_again" // 75 full, or busy for longer than the timeout
+  | "refused" // 77 an unsafe directory, a missing permission
+  | "timed_out"; // 124
+
+/** A failure to tell the user. `message` states the action, the value and the limit; `remedy` says what to do. */
+export class CfnError extends Error {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly remedy = "",
+  ) {
+    super(message);
+    this.name = "CfnError";
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Every bound of the program, unit last in the name. Relations between them are asserted when the module loads, so a
+ * change that breaks one fails the first test and not the first full inbox.
+ */
+import { assert } from "./assert.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const limits = {
+  // Messages
+  agentIdChars: 63,
+  payloadBytes: 1 * MiB,
+  payloadDepth: 64,
+  typeChars: 64,
+  batchLineBytes: 1 * MiB + 64 * KiB,
+  batchMessages: 4096,
+
+  // Bus
+  shardsDefault: 8,
+  shardsMax: 64,
+  segmentBytes: 256 * KiB,
+  segmentBytesSmall: 64 * KiB,
+  segmentsPerShard: 1024,
+  recordBytes: 16 * KiB,
+  inboxMessages: 1000,
+  inboxBytes: 16 * MiB,
+  busBytes: 256 * MiB,
+  busBytesLeast: 3 * MiB,
+  agentsPerShard: 8192,
+  slotsPerGrowth: 128,
+  pairsInitial: 512,
+  pairsPerShard: 262_144,
+
+  // Waiting
+  lockWaitMs: 10_000,
+  lockStoppedHolderMs: 200,
+  pollMs: 200,
+  sendTimeoutMs: 30_000,
+  askTimeoutMs: 60_000,
+
+  // Swarm
+  agentsMax: 20_000,
+  coordinatorsMax: 64,
+  coordinatorsDefault: 7,
+  workersPerCoordinatorDefault: 100,
+  retriesMax: 1000,
+  taskBytes: 1 * MiB,
+  taskInputBytes: 512 * KiB,
+  timeoutMsMax: 30 * 24 * 3600 * 1000,
+  outputBytes: 256 * MiB,
+  heartbeatMs: 1000,
+  killGraceMs: 2000,
+} as const;
+
+assert(limits.recordBytes * 4 <= limits.segmentBytesSmall, "a segment holds several records of the largest size");
+assert(limits.inboxBytes > 2 * limits.payloadBytes, "an inbox takes at least two of the largest payloads");
+assert(limits.segmentBytes < 1 << 20, "an offset in 8-byte words fits 17 bits of a position");
+assert(limits.shardsDefault <= limits.shardsMax, "the default shard count is allowed");
+assert(limits.taskInputBytes < limits.taskBytes && limits.taskBytes <= limits.payloadBytes, "a task fits a message");

@@ -1,0 +1,82 @@
+/**
+ * What master, coordinators and hosts say to each other over the bus: the payloads of the message types `task`, `result`,
+ * `cancel`, `stop`, `hello` and `bye`, all on control chains. Field names are the wire's.
+ *
+ * A task goes master → coordinator → worker, its result worker → coordinator → master; in a flat swarm the one
+ * coordinator is the master. Each hop is a message with an id of its own, counted where it is received.
+ */
+
+export interface TaskPayload {
+  /** Unique in the run. */
+  readonly task_id: string;
+  /** Position in the task list, from 1: the joblog's Seq. */
+  readonly seq: number;
+  /** 1 for the first execution. */
+  readonly attempt: number;
+  /** A string runs by `sh -c`; a list is executed as it stands. */
+  readonly run: string | readonly string[];
+  /** Given on stdin; without it stdin is empty. */
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly timeout_ms?: number;
+}
+
+export type EndReason =
+  | "exited"
+  | "signalled"
+  | "timed_out"
+  | "cancelled"
+  | "not_started" // the command does not exist or cannot be executed: exit code 127 or 126
+  | "output_limit";
+
+export interface ResultPayload {
+  readonly task_id: string;
+  readonly seq: number;
+  readonly attempt: number;
+  readonly agent_id: string;
+  readonly reason: EndReason;
+  /** 0–255; 128 + signal where a signal ended it; 124 for a timeout. */
+  readonly exit_code: number;
+  /** 0 if none. */
+  readonly signal: number;
+  /** For people, where `reason` is not "exited": what happened and what to do. */
+  readonly detail?: string;
+  /** Unix seconds, with decimals. */
+  readonly started_at: number;
+  readonly run_time_ms: number;
+  /** Bytes in the spool files `<spool>/<seq>.<attempt>.out` and `.err`; whoever prints or stores them removes them. */
+  readonly stdout_bytes: number;
+  readonly stderr_bytes: number;
+}
+
+/** Stop one task: TERM to its group, KILL after the grace. Its result still comes, with reason `cancelled`. */
+export interface CancelPayload {
+  readonly task_id: string;
+}
+
+/** No further tasks will come: end every agent (grace_ms 0: at once), send their results, then `bye`. */
+export interface StopPayload {
+  readonly grace_ms: number;
+}
+
+/** A coordinator is ready, or has ended in order. */
+export interface HelloPayload {
+  readonly pid: number;
+  readonly workers: number;
+}
+
+/** What a coordinator counted at its own receiving end; the master adds the counts of all levels for the report. */
+export interface ByePayload {
+  readonly hierarchical: {
+    readonly expected: number;
+    readonly delivered: number;
+    readonly duplicates: number;
+    readonly lost: readonly string[];
+  };
+  readonly peak_rss_bytes: number;
+  readonly open_fds_max: number;
+}
+
+export const spoolPath = (spool: string, seq: number, attempt: number, stream: "out" | "err"): string =>
+  `${spool}/${seq}.${attempt}.${stream}`;

@@ -1,0 +1,17 @@
+/** Time. Durations come from the monotonic clock; only timestamps for people come from the wall clock. */
+import { libc } from "./libc.ts";
+
+/** Milliseconds since an arbitrary start, monotonic, with decimals. */
+export function monotonicMs(): number {
+  return performance.now();
+}
+
+/** Unix time in seconds, with decimals. */
+export function unixSeconds(): number {
+  return Date.now() / 1000;
+}
+
+/** Blocks the whole process. For waits inside one-shot commands and lock retries. */
+export function sleepMs(ms: number): void {
+  if (ms > 0) libc.usleep(Math.min(Math.round(ms * 1000), 999_999));
+}

@@ -1,0 +1,213 @@
+/**
+ * Files, by system call. Calls return a value ≥ 0, or the negated error number (`-E.NOENT`): callers decide what an
+ * error means, and most of these happen in ordinary running.
+ */
+import { cString, E, errno, libc, pointerTo } from "./libc.ts";
+
+export const O = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  TRUNC: 0o1000,
+  APPEND: 0o2000,
+  NONBLOCK: 0o4000,
+  CLOEXEC: 0o2000000,
+  // These two differ between the architectures.
+  DIRECTORY: process.arch === "arm64" ? 0o40000 : 0o200000,
+  NOFOLLOW: process.arch === "arm64" ? 0o100000 : 0o400000,
+} as const;
+
+const failed = (): number => -errno();
+
+/** Opens close-on-exec: a child that inherited a lock's descriptor would keep the lock beyond its holder's death. */
+export function openFile(path: string, flags: number, mode = 0o600): number {
+  const fd = libc.open(cString(path), flags | O.CLOEXEC, mode);
+  return fd < 0 ? failed() : fd;
+}
+
+export function closeFile(fd: number): void {
+  libc.close(fd);
+}
+
+export function readInto(fd: number, into: Uint8Array): number {
+  for (;;) {
+    const got = libc.read(fd, pointerTo(into), into.length);
+    if (got >= 0) return got;
+    const error = errno();
+    if (error !== E.INTR) return -error;
+  }
+}
+
+const pollEntry = new Int32Array(2);
+
+/** Waits until `fd` is readable (1) or writable (4), or `timeoutMs` has passed. Blocks the process. True if ready. */
+export function pollFile(fd: number, events: number, timeoutMs: number): boolean {
+  pollEntry[0] = fd;
+  pollEntry[1] = events;
+  return libc.poll(pointerTo(pollEntry), 1, Math.ceil(timeoutMs)) > 0;
+}
+
+/** Writes all of `bytes`, waiting where the other end is slow. 0, or the negated error number. */
+export function writeAll(fd: number, bytes: Uint8Array): number {
+  let done = 0;
+  while (done < bytes.length) {
+    const rest = done === 0 ? bytes : bytes.subarray(done);
+    const wrote = libc.write(fd, pointerTo(rest), rest.length);
+    if (wrote >= 0) done += wrote;
+    else {
+      const error = errno();
+      if (error === E.AGAIN) pollFile(fd, 4, 1000);
+      else if (error !== E.INTR) return -error;
+    }
+  }
+  return 0;
+}
+
+/** One write call: how many bytes went, or the negated error number. */
+export function writeOnce(fd: number, bytes: Uint8Array): number {
+  const wrote = libc.write(fd, pointerTo(bytes), bytes.length);
+  return wrote < 0 ? failed() : wrote;
+}
+
+export function fileSize(fd: number): number {
+  const size = libc.lseek(fd, 0, 2);
+  return size < 0 ? failed() : size;
+}
+
+export function seekTo(fd: number, offset: number): void {
+  libc.lseek(fd, offset, 0);
+}
+
+/** Reserves real pages for the first `bytes` of a file: a later store into them cannot meet a full tmpfs (SIGBUS). */
+export function allocateFile(fd: number, bytes: number): number {
+  for (;;) {
+    const error = libc.posix_fallocate(fd, 0, bytes);
+    if (error !== E.INTR) return -error;
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** A whole small file (`/proc`, `meta`) as bytes; undefined if it cannot be read or is larger than `most`. */
+export function readBytes(path: string, most = 1 << 20): Uint8Array | undefined {
+  const fd = openFile(path, O.RDONLY);
+  if (fd < 0) return undefined;
+  let buffer = new Uint8Array(4096);
+  let length = 0;
+  for (;;) {
+    const got = readInto(fd, buffer.subarray(length));
+    if (got <= 0) {
+      closeFile(fd);
+      return got < 0 ? undefined : buffer.subarray(0, length);
+    }
+    length += got;
+    if (length > most) break;
+    if (length === buffer.length) {
+      const larger = new Uint8Array(buffer.length * 4);
+      larger.set(buffer);
+      buffer = larger;
+    }
+  }
+  closeFile(fd);
+  return undefined;
+}
+
+export function readText(path: string, most = 1 << 20): string | undefined {
+  const bytes = readBytes(path, most);
+  return bytes === undefined ? undefined : decoder.decode(bytes);
+}
+
+const encoder = new TextEncoder();
+let replaced = 0;
+
+/**
+ * Replaces a file whole: written beside it under a hidden name, then renamed, so that a reader sees the old text or the
+ * new one and a death in between leaves the old. 0, or the negated error number.
+ */
+export function replaceFile(path: string, content: string | Uint8Array, mode = 0o600): number {
+  const slash = path.lastIndexOf("/") + 1;
+  const hidden = `${path.slice(0, slash)}.${path.slice(slash)}.${process.pid}.${++replaced}`;
+  const fd = openFile(hidden, O.WRONLY | O.CREAT | O.EXCL, mode);
+  if (fd < 0) return fd;
+  const wrote = writeAll(fd, typeof content === "string" ? encoder.encode(content) : content);
+  closeFile(fd);
+  const outcome = wrote < 0 ? wrote : renameFile(hidden, path);
+  if (outcome < 0) unlinkFile(hidden);
+  return outcome;
+}
+
+export function renameFile(from: string, to: string): number {
+  return libc.rename(cString(from, 0), cString(to, 1)) < 0 ? failed() : 0;
+}
+
+export function linkFile(from: string, to: string): number {
+  return libc.link(cString(from, 0), cString(to, 1)) < 0 ? failed() : 0;
+}
+
+export function makeSymlink(target: string, at: string): number {
+  return libc.symlink(cString(target, 0), cString(at, 1)) < 0 ? failed() : 0;
+}
+
+export function unlinkFile(path: string): number {
+  return libc.unlink(cString(path)) < 0 ? failed() : 0;
+}
+
+export function makeDirectory(path: string, mode = 0o700): number {
+  return libc.mkdir(cString(path), mode) < 0 ? failed() : 0;
+}
+
+export function removeDirectory(path: string): number {
+  return libc.rmdir(cString(path)) < 0 ? failed() : 0;
+}
+
+export interface Stat {
+  readonly type: "file" | "directory" | "symlink" | "fifo" | "other";
+  readonly mode: number;
+  readonly uid: number;
+  readonly bytes: number;
+  readonly inode: number;
+  readonly modifiedSeconds: number;
+}
+
+// statx(2) by number: its structure is the same everywhere, and old C libraries lack the wrapper.
+const STATX = process.arch === "arm64" ? 291 : 332;
+const AT_FDCWD = -100;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const statBuffer = new DataView(new ArrayBuffer(256));
+const kinds: Record<number, Stat["type"]> = { 8: "file", 4: "directory", 10: "symlink", 1: "fifo" };
+
+/** What a path names, a symbolic link not followed unless asked; undefined where there is nothing. */
+export function statPath(path: string, follow = false): Stat | undefined {
+  const flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
+  if (libc.syscall(STATX, AT_FDCWD, cString(path), flags, 0x7ff, pointerTo(statBuffer)) < 0) return undefined;
+  const mode = statBuffer.getUint16(28, true);
+  return {
+    type: kinds[mode >> 12] ?? "other",
+    mode: mode & 0o7777,
+    uid: statBuffer.getUint32(20, true),
+    bytes: Number(statBuffer.getBigUint64(40, true)),
+    inode: Number(statBuffer.getBigUint64(32, true)),
+    modifiedSeconds: Number(statBuffer.getBigInt64(112, true)),
+  };
+}
+
+export interface Space {
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  readonly tmpfs: boolean;
+}
+
+const statfsBuffer = new DataView(new ArrayBuffer(256));
+
+/** The space of the file system that holds `path`; undefined if the path is not there. */
+export function fileSystemSpace(path: string): Space | undefined {
+  if (libc.statfs(cString(path), pointerTo(statfsBuffer)) < 0) return undefined;
+  const block = Number(statfsBuffer.getBigInt64(8, true));
+  return {
+    freeBytes: Number(statfsBuffer.getBigUint64(32, true)) * block,
+    totalBytes: Number(statfsBuffer.getBigUint64(16, true)) * block,
+    tmpfs: Number(statfsBuffer.getBigInt64(0, true)) === 0x01021994,
+  };
+}

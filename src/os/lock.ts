@@ -1,0 +1,40 @@
+/**
+ * Locks that the kernel frees when their holder dies, by SIGKILL too, and keeps while it is stopped.
+ *
+ * `flock` for whole files; open-file-description range locks (`F_OFD_SETLK`) where one file stands for many things. Both
+ * belong to the open file, so closing another descriptor of the same file frees nothing, as it would with plain POSIX locks.
+ */
+import { libc, pointerTo } from "./libc.ts";
+
+const EXCLUSIVE_NOW = 2 | 4;
+const UNLOCK = 8;
+const F_OFD_SETLK = 37;
+
+/** True if this open file now holds the lock. Never waits. */
+export function tryLockFile(fd: number): boolean {
+  return libc.flock(fd, EXCLUSIVE_NOW) === 0;
+}
+
+export function unlockFile(fd: number): void {
+  libc.flock(fd, UNLOCK);
+}
+
+const WRITE_LOCK = 1;
+const NO_LOCK = 2;
+const request = new DataView(new ArrayBuffer(32));
+
+function range(fd: number, type: number, at: number): boolean {
+  request.setInt16(0, type, true);
+  request.setBigInt64(8, BigInt(at), true);
+  request.setBigInt64(16, 1n, true);
+  return libc.fcntl(fd, F_OFD_SETLK, pointerTo(request)) === 0;
+}
+
+/** Locks byte `at` of the file, whether or not it has that many. True if this open file now holds it. Never waits. */
+export function tryLockByte(fd: number, at: number): boolean {
+  return range(fd, WRITE_LOCK, at);
+}
+
+export function unlockByte(fd: number, at: number): void {
+  range(fd, NO_LOCK, at);
+}

@@ -1,0 +1,36 @@
+/** Shared memory: a file mapped into this process. */
+import { assert } from "../assert.ts";
+import { libc, memoryAt } from "./libc.ts";
+
+const READ_WRITE = 3;
+const SHARED = 1;
+/** User addresses end here on x86-64 and arm64; MAP_FAILED comes back as 2^64. */
+const ADDRESS_END = 2 ** 56;
+
+export interface Mapping {
+  readonly bytes: Uint8Array;
+  /** The same memory as 32-bit words, for Atomics. */
+  readonly words: Uint32Array;
+  readonly length: number;
+  /** Ends the mapping. Touching `bytes` or `words` afterwards kills the process. */
+  unmap(): void;
+}
+
+/**
+ * Maps the first `length` bytes of an open file, shared. The file must really hold them (`allocateFile`): a store beyond
+ * the end or into a hole of a full tmpfs is SIGBUS. Undefined where the kernel has no room for it.
+ */
+export function mapFile(fd: number, length: number): Mapping | undefined {
+  assert(length > 0 && length % 8 === 0, `a mapping is a positive multiple of 8 bytes, not ${length}`);
+  const pointer = libc.mmap(0, length, READ_WRITE, SHARED, fd, 0);
+  if (pointer <= 0 || pointer >= ADDRESS_END) return undefined;
+  const memory = memoryAt(pointer, length);
+  return {
+    bytes: new Uint8Array(memory),
+    words: new Uint32Array(memory),
+    length,
+    unmap: () => {
+      libc.munmap(pointer, length);
+    },
+  };
+}
