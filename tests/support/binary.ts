@@ -65,7 +65,7 @@ export function startCommand(argv: readonly string[], options: CommandOptions = 
   const child = Bun.spawn([...argv], {
     env: cleanEnvironment(options.env),
     cwd: options.cwd ?? repositoryRoot,
-    stdin: options.stdin === undefined ? "ignore" : new Blob([options.stdin as BlobPart]),
+    stdin: options.stdin === undefined ? "ignore" : new Blob([options.stdin as string]),
     stdout: "pipe",
     stderr: "pipe",
     detached: true,
