@@ -167,6 +167,8 @@ export interface Stat {
   readonly mode: number;
   readonly uid: number;
   readonly bytes: number;
+  /** What it occupies, which for a sparse file is less than `bytes`. */
+  readonly allocatedBytes: number;
   readonly inode: number;
   readonly modifiedSeconds: number;
 }
@@ -188,6 +190,7 @@ export function statPath(path: string, follow = false): Stat | undefined {
     mode: mode & 0o7777,
     uid: statBuffer.getUint32(20, true),
     bytes: Number(statBuffer.getBigUint64(40, true)),
+    allocatedBytes: Number(statBuffer.getBigUint64(48, true)) * 512,
     inode: Number(statBuffer.getBigUint64(32, true)),
     modifiedSeconds: Number(statBuffer.getBigInt64(112, true)),
   };
@@ -210,4 +213,9 @@ export function fileSystemSpace(path: string): Space | undefined {
     totalBytes: Number(statfsBuffer.getBigUint64(16, true)) * block,
     tmpfs: Number(statfsBuffer.getBigInt64(0, true)) === 0x01021994,
   };
+}
+
+/** Whether this process may write below the directory: false on a read-only file system too. */
+export function isWritable(path: string): boolean {
+  return libc.access(cString(path), 2) === 0;
 }

@@ -44,6 +44,7 @@ const signatures = {
   mkdir: { args: [PTR, U32], returns: I32 },
   rmdir: { args: [PTR], returns: I32 },
   mkfifo: { args: [PTR, U32], returns: I32 },
+  access: { args: [PTR, I32], returns: I32 },
   statfs: { args: [PTR, PTR], returns: I32 },
   syscall: { args: [I64, I64, I64, I64, I64, I64], returns: I64 },
   poll: { args: [PTR, U64, I32], returns: I32 },

@@ -1,0 +1,144 @@
+/**
+ * What lies where on the shared memory: every offset of the bus's binary files, in one place. Numbers are little-endian
+ * 32-bit words unless said otherwise; "word n" is at byte 4n. A change here is a new `LAYOUT`.
+ *
+ * index      +0      header, words H.*                                          4,096 bytes
+ *            +4096   segment table, 4 words an entry: S.*                       8,192 bytes
+ *            +12288  slots, 48 words each: A.*, id text from byte 128           grows, never shrinks
+ *
+ * segment-n  +0      header: magic, layout, number, table entry                 32 bytes
+ *            +32     records, one after the other, 8-byte aligned, then zeros to the end
+ *
+ * record     word 0  commit   0 nothing here yet · IN_PROGRESS | bytes · bytes = committed
+ *            word 1  crc32 of everything from word 4 to the end of the body
+ *            word 2  next     position of the inbox's next record (mutable)
+ *            word 3  state    bit 0 taken · bits 16–31 attempts (mutable)
+ *            word 4  slot << 1 | chain
+ *            word 5  slot's generation: a record of an earlier tenant of the slot is void
+ *            word 6  inbox sequence
+ *            word 7  sender sequence (per sender and recipient)
+ *            word 8  key of the (sender, recipient) pair, two words
+ *            word 10 body bytes
+ *            word 11 flags    bit 0: the body names a blob
+ *            word 12 charge   bytes that count against the inbox (the blob's, if there is one)
+ *            word 13 zero
+ *            word 14 body     JSON text, UTF-8
+ *
+ * pairs-n    4 words an entry, open addressing: key low (0 = free), key high, last sender sequence, slot << 1 | 1
+ */
+import { assert } from "../assert.ts";
+import { limits } from "../limits.ts";
+
+export const MAGIC_INDEX = 0x494e_4643; // "CFNI"
+export const MAGIC_SEGMENT = 0x534e_4643; // "CFNS"
+export const LAYOUT = 1;
+
+/** Words of the index header. */
+export const H = {
+  magic: 0,
+  layout: 1,
+  /** Not zero while a mutation is under way: whoever finds it so holding the lock rebuilds the index first. */
+  dirty: 2,
+  holderPid: 3,
+  holderStart: 4,
+  slotCapacity: 5,
+  slotsUsed: 6,
+  /** Table entry + 1 of the segment that is appended to; 0 for none. */
+  tail: 7,
+  nextNumber: 8,
+  pairsNumber: 9,
+  pairsUsed: 10,
+  blobBytes: 11,
+  segments: 12,
+  damaged: 13,
+  repairs: 14,
+} as const;
+
+export const TABLE_BYTE = 4096;
+export const TABLE_WORD = TABLE_BYTE / 4;
+export const TABLE_ENTRIES = limits.segmentsPerShard;
+/** Words of a segment table entry. */
+export const S = { words: 4, number: 0, used: 1, live: 2, liveBytes: 3 } as const;
+
+export const SLOTS_BYTE = TABLE_BYTE + TABLE_ENTRIES * S.words * 4;
+export const SLOT_BYTES = 192;
+export const SLOT_ID_BYTE = 128;
+
+/** Words of a slot. */
+export const A = {
+  state: 0,
+  generation: 1,
+  idHash: 2,
+  role: 3,
+  /** Hash of the team's coordinator id; 0 for none. */
+  team: 4,
+  incarnation: 5,
+  hostPid: 6,
+  /** Bells to ring, one per chain (index with the chain's number); taken down by whoever rings. */
+  bell: 8,
+  bytes: 10,
+  /** First word of the data chain; the control chain follows. */
+  chain: 12,
+} as const;
+
+/** Words of a chain within its slot. `depth` is what readers may look at without the lock. */
+export const C = { words: 4, head: 0, tail: 1, depth: 2, sequence: 3 } as const;
+
+export const SLOT_FREE = 0;
+export const SLOT_HOSTED = 1;
+/** Nobody hosts it, but its inbox still holds messages. */
+export const SLOT_AWAY = 2;
+
+export const SEGMENT_HEADER_BYTES = 32;
+
+/** Words of a record. */
+export const R = {
+  commit: 0,
+  crc: 1,
+  next: 2,
+  state: 3,
+  inbox: 4,
+  generation: 5,
+  inboxSequence: 6,
+  senderSequence: 7,
+  keyLow: 8,
+  keyHigh: 9,
+  bodyBytes: 10,
+  flags: 11,
+  charge: 12,
+} as const;
+
+export const RECORD_HEADER_BYTES = 56;
+export const RECORD_CRC_BYTE = 16;
+export const IN_PROGRESS = 0x8000_0000;
+export const TAKEN = 1;
+export const ATTEMPT = 0x1_0000;
+export const FLAG_BLOB = 1;
+
+export const PAIR_WORDS = 4;
+
+/** Chains by number: the low bit of a record's inbox word. */
+export const CHAIN = { data: 0, control: 1 } as const;
+export type ChainNumber = 0 | 1;
+
+/**
+ * A position names a record: table entry + 1, then the offset in the segment in 8-byte units. An entry is given to a new
+ * segment only when no chain leads into the old one, so a position on a chain is never ambiguous. 0 is "none".
+ */
+const OFFSET_BITS = 17;
+
+export function positionOf(entry: number, offset: number): number {
+  return (((entry + 1) << OFFSET_BITS) | (offset >>> 3)) >>> 0;
+}
+
+export const entryOf = (position: number): number => (position >>> OFFSET_BITS) - 1;
+export const offsetOf = (position: number): number => (position & ((1 << OFFSET_BITS) - 1)) << 3;
+
+/** A record's whole length, header and padding included. */
+export const recordBytes = (bodyBytes: number): number => (RECORD_HEADER_BYTES + bodyBytes + 7) & ~7;
+
+assert(SLOTS_BYTE % 4096 === 0, "slots begin on a page");
+assert(TABLE_ENTRIES < 1 << (32 - OFFSET_BITS - 1), "a table entry fits a position");
+assert(limits.segmentBytes >>> 3 <= 1 << OFFSET_BITS, "an offset fits a position");
+assert(A.chain + 2 * C.words <= SLOT_ID_BYTE / 4, "a slot's words end before its id");
+assert(SLOT_ID_BYTE + limits.agentIdChars + 1 <= SLOT_BYTES, "an id fits a slot");
