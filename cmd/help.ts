@@ -1,0 +1,72 @@
+/** Help, rendered by citty and packed so that it fits a screen. Loaded only when asked for. */
+import type { ArgsDef, CommandDef } from "citty";
+import { renderUsage } from "citty";
+import { version as packageVersion } from "../package.json";
+import { isTerminal } from "../src/os/terminal.ts";
+import type { Arg, Command } from "./command.ts";
+import { commands } from "./commands.ts";
+import { UnknownName } from "./unknown.ts";
+
+export const version: string = packageVersion;
+
+const program = {
+  name: "cfn",
+  version,
+  description: "Coordinate hundreds of command-line agents over a crash-safe bus in shared memory",
+};
+
+const STATUSES = `EXIT STATUS
+  0 success · 1 a task did not succeed · 64 usage · 65 malformed input
+  66 no such agent, run or file · 69 no bus · 70 a bug in cfn · 73 cannot create
+  75 full: try again · 77 refused: unsafe or forbidden · 124 timed out · 128+N signal N
+`;
+
+/** `words` as in `cfn help WORDS`: none for the program itself. Ends with a newline. */
+export async function helpOf(words: readonly string[]): Promise<string> {
+  const [name] = words;
+  if (name === undefined) return programHelp();
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (load === undefined) throw new UnknownName("usage", "command", name, Object.keys(commands));
+  return commandHelp(await load());
+}
+
+async function commandHelp(command: Command): Promise<string> {
+  const usage = await renderUsage({ meta: command.meta, args: cittyArgs(command) }, { meta: program });
+  const rest = command.rest === undefined ? "" : ` [-- ${command.rest}]`;
+  const packed = pack(usage).replace(/^(.*USAGE.*)$/m, `$1${rest}`);
+  return plainUnlessTerminal(`${packed}\nEXAMPLE\n${command.example.replace(/^/gm, "  ")}\n`);
+}
+
+async function programHelp(): Promise<string> {
+  const subCommands: Record<string, CommandDef> = {};
+  for (const [name, load] of Object.entries(commands)) subCommands[name] = { meta: (await load()).meta };
+  const usage = await renderUsage({ meta: program, subCommands });
+  const example = "EXAMPLE\n  cfn run --agents 3 -- sh -c 'echo \"$CFN_AGENT_ID\"'\n";
+  return plainUnlessTerminal(`${pack(usage)}\n${STATUSES}${example}`);
+}
+
+/** citty shows a positional in capitals and an option as `--name=<hint>`; repetition and bare use it does not know. */
+function cittyArgs(command: Command): ArgsDef {
+  const entries = Object.entries(command.args).map(([name, arg]): [string, Arg] => {
+    if (arg.type === "positional" && arg.many) return [`${name}...`, arg];
+    if (arg.type === "string" && arg.bare) {
+      return [`${name}[=${arg.valueHint}]`, { type: "boolean", description: arg.description ?? "" }];
+    }
+    return [name, arg];
+  });
+  return Object.fromEntries(entries) as ArgsDef;
+}
+
+const pack = (text: string): string =>
+  text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => line.trimEnd())
+    .join("\n");
+
+// citty decides on colour by NO_COLOR=1 and CI alone, not by where the text goes.
+function plainUnlessTerminal(text: string): string {
+  if (isTerminal(1) && !process.env["NO_COLOR"]) return text;
+  const [first, ...others] = text.split("\x1b[");
+  return `${first}${others.map((part) => part.slice(part.indexOf("m") + 1)).join("")}`;
+}

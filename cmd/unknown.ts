@@ -1,0 +1,14 @@
+import { CfnError } from "../src/errors.ts";
+
+/** A name that is none of those there are. The edge adds the near ones when it reports it (`nearest.ts`). */
+export class UnknownName extends CfnError {
+  constructor(
+    code: "usage" | "not_found",
+    readonly kind: "command" | "option" | "agent" | "team",
+    readonly given: string,
+    readonly candidates: readonly string[],
+    remedy = "",
+  ) {
+    super(code, `no such ${kind}: ${JSON.stringify(given.length > 80 ? `${given.slice(0, 77)}...` : given)}`, remedy);
+  }
+}

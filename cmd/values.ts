@@ -1,0 +1,42 @@
+/** The kinds of option values. Each says what it expects, so that a refusal always names the form and the range. */
+import { limits } from "../src/limits.ts";
+import { isAgentId } from "../src/message/message.ts";
+import { formatBytes, formatDuration, parseBytes, parseDurationMs, parseWhole } from "../src/message/quantity.ts";
+import type { ValueType } from "./command.ts";
+
+const within = (value: number | undefined, least: number, most: number): number | undefined =>
+  value !== undefined && value >= least && value <= most ? value : undefined;
+
+export function whole(least: number, most: number): ValueType<number> {
+  return {
+    expects: `a whole number from ${least} to ${most}`,
+    read: (text) => within(parseWhole(text), least, most),
+  };
+}
+
+/** Reads as milliseconds. */
+export function duration(leastMs = 0, mostMs: number = limits.timeoutMsMax): ValueType<number> {
+  return {
+    expects: `a duration from ${formatDuration(leastMs)} to ${formatDuration(mostMs)}, like 500ms, 5s, 2m or 8h`,
+    read: (text) => within(parseDurationMs(text), leastMs, mostMs),
+  };
+}
+
+/** Reads as bytes. */
+export function size(least: number, most: number): ValueType<number> {
+  return {
+    expects: `a size from ${formatBytes(least)} to ${formatBytes(most)}, like 64KiB or 1MiB`,
+    read: (text) => within(parseBytes(text), least, most),
+  };
+}
+
+export const agentId: ValueType<string> = {
+  expects: `an agent id: a-z, 0-9, _ and -, at most ${limits.agentIdChars}, beginning with a letter or digit`,
+  read: (text) => (isAgentId(text) ? text : undefined),
+};
+
+/** A file or directory name: not empty, no NUL. */
+export const path: ValueType<string> = {
+  expects: "a path: not empty, without NUL",
+  read: (text) => (text === "" || text.includes("\0") ? undefined : text),
+};
