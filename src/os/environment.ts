@@ -1,10 +1,33 @@
 /** The environment of children, encoded once for many spawns. */
+import { pointerTo } from "./libc.ts";
 
-/** Opaque: strings and pointers ready for `execve`. */
+/** Strings and their addresses, ready for `execve`. Keep it as long as it is in use: the addresses point into `bytes`. */
 export interface EnvironmentBlock {
   /** The names and values in it. */
   readonly variables: Readonly<Record<string, string>>;
+  readonly bytes: Uint8Array;
+  /** Address of "NAME=value" by name. */
+  readonly addresses: ReadonlyMap<string, number>;
 }
 
-/** Undefined values are left out. */
-export declare function environmentBlock(variables: Readonly<Record<string, string | undefined>>): EnvironmentBlock;
+const encoder = new TextEncoder();
+
+/** Undefined values are left out, and so are names and values that no environment can hold (a NUL, a name with `=`). */
+export function environmentBlock(variables: Readonly<Record<string, string | undefined>>): EnvironmentBlock {
+  const kept: Record<string, string> = {};
+  let text = "";
+  for (const [name, value] of Object.entries(variables)) {
+    if (value === undefined || name === "" || name.includes("=") || `${name}${value}`.includes("\0")) continue;
+    kept[name] = value;
+    text += `${name}=${value}\0`;
+  }
+  const bytes = encoder.encode(`${text}\0`);
+  const base = pointerTo(bytes);
+  const addresses = new Map<string, number>();
+  let at = 0;
+  for (const name in kept) {
+    addresses.set(name, base + at);
+    at = bytes.indexOf(0, at) + 1;
+  }
+  return { variables: kept, bytes, addresses };
+}

@@ -1,4 +1,13 @@
-/** How children ended. One place per process waits for all of them, adopted orphans included; nothing may use Bun.spawn beside it. */
+/**
+ * How children ended. One place per process waits for all of them, adopted orphans included (a subreaper and PID 1 have
+ * those), so nothing may use Bun.spawn beside it.
+ *
+ * An ended child is first looked at (`WNOWAIT`): as a zombie it still holds its pid, so its process group cannot be
+ * anybody else's when what is left in it is killed. Then it is reaped.
+ */
+import { assert } from "../assert.ts";
+import { openLibc, pointerTo, types } from "./libc.ts";
+import { SIGKILL, signalGroup } from "./signals.ts";
 
 export interface Exit {
   readonly pid: number;
@@ -8,8 +17,76 @@ export interface Exit {
   readonly signal: number;
 }
 
-/** Calls `onExit` once when this child has ended. With `endGroup`, what is left of its process group is killed first. */
-export declare function watchChild(pid: number, onExit: (exit: Exit) => void, endGroup: boolean): void;
+interface Watched {
+  readonly onExit: (exit: Exit) => void;
+  readonly endGroup: boolean;
+}
 
-/** Reaps what has ended by now; returns how many. Runs by itself (SIGCHLD and a safety tick) from the first `watchChild` to the last exit. */
-export declare function reapNow(): number;
+const { i32, ptr } = types;
+const { waitid, waitpid } = openLibc({
+  waitid: { args: [i32, i32, ptr, i32], returns: i32 },
+  waitpid: { args: [i32, ptr, i32], returns: i32 },
+});
+
+const P_ALL = 0;
+const NOHANG = 1;
+const EXITED = 4;
+const NOWAIT = 0x0100_0000;
+/** si_code of a child that ended by itself; the others are signals. */
+const CLD_EXITED = 1;
+
+// siginfo_t as 32-bit words: [2] code, [4] pid, [6] status, on x86-64 and arm64.
+const info = new Int32Array(32);
+const infoPointer = pointerTo(info);
+const status = new Int32Array(1);
+const watched = new Map<number, Watched>();
+/** A signal may be missed when it arrives before its handler is there; then the tick finds the child. */
+const SAFETY_TICK_MS = 500;
+let ticking: ReturnType<typeof setInterval> | undefined;
+
+const onChild = (): void => {
+  reapNow();
+};
+
+let listening = false;
+
+function listenWhileWatching(): void {
+  if (!listening) process.on("SIGCHLD", onChild); // It does not keep the loop alive; the tick does.
+  listening = true;
+  if (watched.size > 0) ticking ??= setInterval(onChild, SAFETY_TICK_MS);
+  else if (ticking !== undefined) {
+    clearInterval(ticking);
+    ticking = undefined;
+  }
+}
+
+/** Calls `onExit` once when this child has ended. With `endGroup`, what is left of its process group is killed first. */
+export function watchChild(pid: number, onExit: (exit: Exit) => void, endGroup: boolean): void {
+  assert(pid > 1 && !watched.has(pid), `process ${pid} is a child that is not watched yet`);
+  watched.set(pid, { onExit, endGroup });
+  listenWhileWatching();
+}
+
+/**
+ * Reaps what has ended by now; returns how many. Runs by itself (SIGCHLD and a safety tick) from the first `watchChild`
+ * to the last exit.
+ */
+export function reapNow(): number {
+  let reaped = 0;
+  for (;;) {
+    info[4] = 0;
+    if (waitid(P_ALL, 0, infoPointer, EXITED | NOHANG | NOWAIT) !== 0) break;
+    const pid = info[4] as number;
+    if (pid === 0) break;
+    const signal = info[2] === CLD_EXITED ? 0 : (info[6] as number);
+    const code = signal > 0 ? 128 + signal : (info[6] as number) & 0xff;
+    const child = watched.get(pid);
+    if (child?.endGroup) signalGroup(pid, SIGKILL);
+    waitpid(pid, pointerTo(status), NOHANG);
+    watched.delete(pid);
+    reaped++;
+    child?.onExit({ pid, code, signal });
+  }
+  if (reaped > 0) listenWhileWatching();
+  return reaped;
+}

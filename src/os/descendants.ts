@@ -1,0 +1,63 @@
+/** The processes below this one, through /proc: for ending exactly those, never by name. */
+import { monotonicMs, sleepMs } from "./clock.ts";
+import { readText } from "./file.ts";
+import { processState, signalProcess } from "./process.ts";
+import { reapNow } from "./reap.ts";
+import { SIGKILL } from "./signals.ts";
+import { listDirectory } from "./tree.ts";
+
+const isNumber = (name: string): boolean => /^[0-9]+$/.test(name);
+
+/** Children of every thread: an adopted orphan may belong to any of ours. Undefined where the kernel has no such file. */
+function childrenByThread(pid: number): number[] | undefined {
+  const children: number[] = [];
+  for (const thread of listDirectory(`/proc/${pid}/task`)) {
+    const text = readText(`/proc/${pid}/task/${thread}/children`);
+    if (text === undefined && thread === `${pid}` && processState(pid) !== undefined) return undefined;
+    for (const child of (text ?? "").split(" ")) if (child !== "") children.push(Number(child));
+  }
+  return children;
+}
+
+/** All processes by parent: one pass over /proc, for kernels without CONFIG_PROC_CHILDREN. */
+function childrenOfAll(): Map<number, number[]> {
+  const byParent = new Map<number, number[]>();
+  for (const pid of listDirectory("/proc").filter(isNumber).map(Number)) {
+    const parent = processState(pid)?.parentPid;
+    if (parent === undefined) continue;
+    const siblings = byParent.get(parent);
+    if (siblings === undefined) byParent.set(parent, [pid]);
+    else siblings.push(pid);
+  }
+  return byParent;
+}
+
+/** Pids of all living descendants of `root`, parents before children. Zombies are not among them. */
+export function descendantsOf(root: number): number[] {
+  const all = childrenByThread(root) === undefined ? childrenOfAll() : undefined;
+  const found: number[] = [];
+  const queue = [root];
+  for (let parent = queue.shift(); parent !== undefined; parent = queue.shift()) {
+    for (const child of (all ? all.get(parent) : childrenByThread(parent)) ?? []) {
+      queue.push(child);
+      if (processState(child)?.state !== "Z") found.push(child);
+    }
+  }
+  return found;
+}
+
+/**
+ * Kills every descendant of this process, those that came up meanwhile too, and reaps. Blocks, for a few milliseconds as a
+ * rule and at most `waitMs`. Returns the pids that are still there (in uninterruptible sleep, or another user's). A subreaper
+ * (`becomeSubreaper`) reaches all that it ever started, whatever session or group they made for themselves.
+ */
+export function endDescendants(waitMs: number): number[] {
+  const until = monotonicMs() + waitMs;
+  for (;;) {
+    const left = descendantsOf(process.pid);
+    for (const pid of left) signalProcess(pid, SIGKILL);
+    reapNow();
+    if (left.length === 0 || monotonicMs() >= until) return left;
+    sleepMs(1);
+  }
+}
