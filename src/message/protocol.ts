@@ -28,7 +28,8 @@ export type EndReason =
   | "timed_out"
   | "cancelled"
   | "not_started" // the command does not exist or cannot be executed: exit code 127 or 126
-  | "output_limit";
+  | "output_limit"
+  | "lost"; // its coordinator died; given by the master, never sent
 
 export interface ResultPayload {
   readonly task_id: string;
@@ -58,6 +59,8 @@ export interface CancelPayload {
 /** No further tasks will come: end every agent (grace_ms 0: at once), send their results, then `bye`. */
 export interface StopPayload {
   readonly grace_ms: number;
+  /** To a coordinator: agents that run may finish, and only what has not begun is cancelled. */
+  readonly finish?: boolean;
 }
 
 /** A coordinator is ready, or has ended in order. */

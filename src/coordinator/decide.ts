@@ -1,0 +1,272 @@
+/**
+ * What the master does next: events in, commands out. No clock, no effect; `master.ts` gathers the events and carries out
+ * the commands.
+ *
+ * A task waits (read, not given out), is out (with one coordinator) and is settled (its final result recorded), once. A
+ * failed attempt that may be tried again goes from out back to waiting.
+ */
+import { assert } from "../assert.ts";
+import type { ResultPayload } from "../message/protocol.ts";
+import { placeholderResult } from "./outcome.ts";
+import { Queue } from "./queue.ts";
+import type { TaskSpec } from "./spec.ts";
+
+export type Halt = "never" | "soon" | "now";
+
+export type RunEvent =
+  /** A coordinator takes tasks from now on. */
+  | { readonly type: "hello"; readonly coordinator: string }
+  | { readonly type: "task_available"; readonly task: TaskSpec }
+  | { readonly type: "tasks_ended" }
+  | { readonly type: "result"; readonly result: ResultPayload }
+  /** The task could not be handed over now: the inbox is full. */
+  | { readonly type: "undelivered"; readonly seq: number }
+  /** A coordinator died before its `bye`. */
+  | { readonly type: "lost"; readonly coordinator: string; readonly detail: string }
+  /** The user or the time limit ends the run. Sent again with grace 0 for "at once". */
+  | { readonly type: "stop"; readonly why: "interrupted" | "timed_out"; readonly graceMs: number };
+
+export type RunCommand =
+  | { readonly type: "dispatch"; readonly coordinator: string; readonly task: TaskSpec; readonly attempt: number }
+  /** This attempt is not the last: its output is dropped. */
+  | { readonly type: "discard"; readonly result: ResultPayload }
+  | { readonly type: "settle"; readonly task: TaskSpec; readonly result: ResultPayload }
+  /** Coordinators start no further task; what runs may finish. */
+  | { readonly type: "drain" }
+  /** Coordinators end what runs: TERM, KILL after the grace. */
+  | { readonly type: "stop"; readonly graceMs: number };
+
+export interface TaskCounts {
+  readonly total: number;
+  readonly completed: number;
+  readonly failed: number;
+  readonly timed_out: number;
+  readonly cancelled: number;
+  readonly retried: number;
+}
+
+export interface TeamSize {
+  readonly id: string;
+  readonly workers: number;
+}
+
+export interface RunPolicy {
+  readonly teams: readonly TeamSize[];
+  /** Without a task list each worker gets exactly one first attempt. */
+  readonly oneTaskEach: boolean;
+  readonly retries: number;
+  readonly halt: Halt;
+  readonly killGraceMs: number;
+}
+
+interface Team {
+  readonly capacity: number;
+  state: "starting" | "ready" | "gone";
+  load: number;
+  /** First attempts that it may still be given. */
+  share: number;
+}
+
+interface Out {
+  readonly task: TaskSpec;
+  readonly attempt: number;
+  readonly coordinator: string;
+}
+
+interface Waiting {
+  readonly task: TaskSpec;
+  readonly attempt: number;
+}
+
+/** So that a worker that ends finds the next task in its coordinator, not a message away. */
+const prefetch = (workers: number): number => Math.max(2, Math.floor(workers / 4));
+
+export const succeeded = (result: ResultPayload): boolean => result.reason === "exited" && result.exit_code === 0;
+
+export class RunState {
+  private readonly teams = new Map<string, Team>();
+  private readonly waiting = new Queue<Waiting>((entry) => entry.task.priority);
+  private readonly out = new Map<number, Out>();
+  private readonly tally = { total: 0, completed: 0, failed: 0, timed_out: 0, cancelled: 0, retried: 0 };
+  private mode: "running" | "draining" | "stopping" = "running";
+  private stoppedFor: "interrupted" | "timed_out" | undefined;
+  private tasksEnded = false;
+
+  constructor(private readonly policy: RunPolicy) {
+    for (const { id, workers } of policy.teams) {
+      const capacity = policy.oneTaskEach ? workers : workers + prefetch(workers);
+      const share = policy.oneTaskEach ? workers : Number.POSITIVE_INFINITY;
+      this.teams.set(id, { capacity, state: "starting", load: 0, share });
+    }
+  }
+
+  /** How many more tasks to read now: what the coordinators can take, and nothing ahead of that. */
+  get room(): number {
+    if (this.tasksEnded || this.mode !== "running") return 0;
+    let capacity = 0;
+    for (const team of this.teams.values()) if (team.state !== "gone") capacity += team.capacity;
+    return Math.max(0, capacity - this.out.size - this.waiting.size);
+  }
+
+  /** No task is left, and none will come. */
+  get done(): boolean {
+    return (this.tasksEnded || this.mode !== "running") && this.out.size === 0 && this.waiting.size === 0;
+  }
+
+  get active(): number {
+    return this.out.size;
+  }
+
+  get counts(): TaskCounts {
+    return { ...this.tally };
+  }
+
+  get status(): "completed" | "failed" | "timed_out" | "interrupted" {
+    if (this.stoppedFor !== undefined) return this.stoppedFor;
+    return this.tally.completed === this.tally.total && this.mode === "running" ? "completed" : "failed";
+  }
+
+  /** Tasks that are with a coordinator, for whoever follows their output. */
+  *underWay(): Iterable<Out> {
+    yield* this.out.values();
+  }
+
+  handle(event: RunEvent): RunCommand[] {
+    const commands: RunCommand[] = [];
+    switch (event.type) {
+      case "hello":
+        this.hello(event.coordinator);
+        break;
+      case "task_available":
+        assert(!this.tasksEnded, "no task comes after the last");
+        this.tally.total++;
+        this.waiting.add({ task: event.task, attempt: 1 });
+        break;
+      case "tasks_ended":
+        this.tasksEnded = true;
+        break;
+      case "result":
+        this.result(event.result, commands);
+        break;
+      case "undelivered":
+        this.takeBack(event.seq);
+        return commands; // Given out again at the next event: at once would meet the same full inbox.
+      case "lost":
+        this.lost(event.coordinator, event.detail, commands);
+        break;
+      case "stop":
+        this.stoppedFor ??= event.why;
+        this.stop(event.graceMs, commands);
+        break;
+    }
+    this.settleWaiting(commands);
+    this.dispatch(commands);
+    return commands;
+  }
+
+  private hello(coordinator: string): void {
+    const team = this.teams.get(coordinator);
+    if (team?.state === "starting") team.state = "ready";
+  }
+
+  private result(result: ResultPayload, commands: RunCommand[]): void {
+    const out = this.out.get(result.seq);
+    // A late result of an attempt that was given up: another attempt's counts.
+    if (out === undefined || out.attempt !== result.attempt) return;
+    this.remove(out);
+    const retries = out.task.retries ?? this.policy.retries;
+    const again = result.reason !== "cancelled" && result.attempt <= retries && this.mode === "running" && this.anyTeam;
+    if (!succeeded(result) && again) {
+      this.tally.retried++;
+      this.waiting.add({ task: out.task, attempt: result.attempt + 1 });
+      commands.push({ type: "discard", result });
+      return;
+    }
+    this.settle(out.task, result, commands);
+    if (succeeded(result) || this.policy.halt === "never" || this.mode !== "running") return;
+    if (this.policy.halt === "now") this.stop(this.policy.killGraceMs, commands);
+    else {
+      this.mode = "draining";
+      commands.push({ type: "drain" });
+    }
+  }
+
+  private settle(task: TaskSpec, result: ResultPayload, commands: RunCommand[]): void {
+    if (succeeded(result)) this.tally.completed++;
+    else if (result.reason === "timed_out") this.tally.timed_out++;
+    else if (result.reason === "cancelled") this.tally.cancelled++;
+    else this.tally.failed++;
+    commands.push({ type: "settle", task, result });
+  }
+
+  private takeBack(seq: number): void {
+    const out = this.out.get(seq);
+    if (out === undefined) return;
+    this.remove(out);
+    if (out.attempt === 1) (this.teams.get(out.coordinator) as Team).share++;
+    this.waiting.addFirst({ task: out.task, attempt: out.attempt });
+  }
+
+  private remove(out: Out): void {
+    this.out.delete(out.task.seq);
+    (this.teams.get(out.coordinator) as Team).load--;
+  }
+
+  private get anyTeam(): boolean {
+    for (const team of this.teams.values()) if (team.state !== "gone") return true;
+    return false;
+  }
+
+  private lost(coordinator: string, detail: string, commands: RunCommand[]): void {
+    const team = this.teams.get(coordinator);
+    if (team === undefined || team.state === "gone") return;
+    team.state = "gone";
+    // What it would still have been given goes to the others.
+    if (this.policy.oneTaskEach) for (const other of this.teams.values()) other.share = Number.POSITIVE_INFINITY;
+    for (const out of [...this.out.values()]) {
+      if (out.coordinator !== coordinator) continue;
+      this.result(placeholderResult(out.task, out.attempt, "lost", detail, coordinator), commands);
+    }
+    if (!this.anyTeam && this.mode === "running") this.mode = "draining";
+  }
+
+  private stop(graceMs: number, commands: RunCommand[]): void {
+    this.mode = "stopping";
+    commands.push({ type: "stop", graceMs });
+  }
+
+  /** What waits when the run is ending never runs. */
+  private settleWaiting(commands: RunCommand[]): void {
+    if (this.mode === "running") return;
+    for (let entry = this.waiting.take(); entry !== undefined; entry = this.waiting.take()) {
+      const { task, attempt } = entry;
+      this.settle(task, placeholderResult(task, attempt, "cancelled", "the run ended before it began", ""), commands);
+    }
+  }
+
+  private dispatch(commands: RunCommand[]): void {
+    if (this.mode !== "running") return;
+    for (let entry = this.waiting.first; entry !== undefined; entry = this.waiting.first) {
+      const chosen = this.leastLoaded(entry.attempt === 1);
+      if (chosen === undefined) return;
+      const [coordinator, team] = chosen;
+      const { task, attempt } = this.waiting.take() as Waiting;
+      team.load++;
+      if (attempt === 1) team.share--;
+      this.out.set(task.seq, { task, attempt, coordinator });
+      commands.push({ type: "dispatch", coordinator, task, attempt });
+    }
+  }
+
+  private leastLoaded(firstAttempt: boolean): [string, Team] | undefined {
+    let best: [string, Team] | undefined;
+    let least = 1;
+    for (const [id, team] of this.teams) {
+      const load = team.load / team.capacity;
+      if (team.state !== "ready" || load >= least || (firstAttempt && team.share <= 0)) continue;
+      best = [id, team];
+      least = load;
+    }
+    return best;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Counts deliveries by message id at the receiving end, in memory that grows with what is under way and not with what has
+ * been. Of a message sent, the id is kept until its receiver has named it; of a received one, the sequence number of its
+ * sender, which rises by one: a number met before is a duplicate.
+ */
+
+export interface Delivery {
+  readonly expected: number;
+  readonly delivered: number;
+  readonly duplicates: number;
+  /** Ids of messages sent and never received; of a result that never came, `result-of:` and the id of its task. */
+  readonly lost: readonly string[];
+}
+
+export class Tally {
+  private expected = 0;
+  private delivered = 0;
+  private duplicates = 0;
+  private readonly tasks = new Set<string>();
+  private readonly results = new Set<string>();
+  private readonly lastSequence = new Map<string, number>();
+
+  /** A task message went out: its receipt is expected, and a result message for it. */
+  taskSent(msgId: string): void {
+    this.expected += 2;
+    this.tasks.add(msgId);
+    this.results.add(msgId);
+  }
+
+  /** The message never went out, because its recipient is gone: nothing is expected of it. */
+  taskUnsent(msgId: string): void {
+    this.expected -= 2;
+    this.tasks.delete(msgId);
+    this.results.delete(msgId);
+  }
+
+  /**
+   * A result message was received. `taskMsgId` is the id by which its sender received the task, if it says so.
+   * False if it is a duplicate, which the caller ignores.
+   */
+  resultReceived(from: string, sequence: number, taskMsgId: string | undefined): boolean {
+    const last = this.lastSequence.get(from) ?? 0;
+    if (sequence <= last) {
+      this.duplicates++;
+      return false;
+    }
+    this.lastSequence.set(from, sequence);
+    if (taskMsgId === undefined || !this.results.delete(taskMsgId)) {
+      this.duplicates++;
+      return false;
+    }
+    if (this.tasks.delete(taskMsgId)) this.delivered++;
+    this.delivered++;
+    return true;
+  }
+
+  delivery(): Delivery {
+    const lost = [...this.tasks, ...[...this.results].map((id) => `result-of:${id}`)];
+    return { expected: this.expected, delivered: this.delivered, duplicates: this.duplicates, lost };
+  }
+}
+
+export function addDeliveries(parts: readonly Delivery[]): Delivery {
+  return {
+    expected: parts.reduce((sum, part) => sum + part.expected, 0),
+    delivered: parts.reduce((sum, part) => sum + part.delivered, 0),
+    duplicates: parts.reduce((sum, part) => sum + part.duplicates, 0),
+    lost: parts.flatMap((part) => part.lost),
+  };
+}
+
+/** Delivered over expected; 1 where nothing was expected. */
+export const deliveryRate = (counts: Delivery): number =>
+  counts.expected === 0 ? 1 : counts.delivered / counts.expected;
