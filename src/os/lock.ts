@@ -7,12 +7,18 @@
 import { libc, pointerTo } from "./libc.ts";
 
 const EXCLUSIVE_NOW = 2 | 4;
+const SHARED_NOW = 1 | 4;
 const UNLOCK = 8;
 const F_OFD_SETLK = 37;
 
 /** True if this open file now holds the lock. Never waits. */
 export function tryLockFile(fd: number): boolean {
   return libc.flock(fd, EXCLUSIVE_NOW) === 0;
+}
+
+/** True if this open file now holds the lock together with any other sharers. Never waits. */
+export function trySharedLock(fd: number): boolean {
+  return libc.flock(fd, SHARED_NOW) === 0;
 }
 
 export function unlockFile(fd: number): void {

@@ -1,0 +1,103 @@
+/** Appending a message to an inbox: the checks, the record, the links. Under the shard's lock. */
+import { limits } from "../limits.ts";
+import { compact, compactSome } from "./compact.ts";
+import { A, C, CHAIN, type ChainNumber, entryOf, H, recordBytes, SLOT_FREE } from "./layout.ts";
+import { lastSequence, type PairKey, recordSequence, reservePair } from "./pairs.ts";
+import { linkNext, tailRoom, writeRecord } from "./record.ts";
+import { countLive, placeOf, rotate } from "./segments.ts";
+import { clean, dirty, type Shard } from "./shard.ts";
+import { chainWord, findSlot, slotState, slotWord } from "./slots.ts";
+
+export interface Parcel {
+  readonly to: string;
+  readonly chain: ChainNumber;
+  readonly key: PairKey;
+  readonly body: Uint8Array;
+  readonly flags: number;
+  /** Bytes that count against the inbox. */
+  readonly charge: number;
+  /** The sender's own number, where it retries; 0 to number it here. */
+  readonly sequence: number;
+}
+
+export type Appended =
+  | { readonly status: "accepted"; readonly sequence: number; readonly bell: number }
+  | { readonly status: "duplicate"; readonly sequence: number }
+  | { readonly status: "full"; readonly what: "inbox" | "bus"; readonly limit: string }
+  | { readonly status: "gone" }
+  | { readonly status: "gap"; readonly expected: number };
+
+/** One attempt to append; anything but `accepted` has changed nothing. */
+export function append(shard: Shard, parcel: Parcel): Appended {
+  const slot = findSlot(shard, parcel.to);
+  if (slot < 0 || slotState(shard, slot) === SLOT_FREE) return { status: "gone" };
+  const { chain, key } = parcel;
+
+  const last = lastSequence(shard, key);
+  if (last === undefined) return busFull(shard);
+  const sequence = parcel.sequence === 0 ? last + 1 : parcel.sequence;
+  if (sequence <= last) return { status: "duplicate", sequence };
+  if (sequence > last + 1) return { status: "gap", expected: last + 1 };
+
+  const most = chain === CHAIN.data ? limits.inboxMessages : limits.controlMessages;
+  let words = shard.index.words;
+  if ((words[chainWord(slot, chain) + C.depth] as number) >= most)
+    return { status: "full", what: "inbox", limit: `${most} messages` };
+  if (chain === CHAIN.data && (words[slotWord(slot) + A.bytes] as number) + parcel.charge > limits.inboxBytes) {
+    return { status: "full", what: "inbox", limit: `${limits.inboxBytes} bytes` };
+  }
+
+  dirty(shard);
+  if (!reservePair(shard, key) || !makeRoom(shard, recordBytes(parcel.body.length), chain === CHAIN.control)) {
+    clean(shard);
+    return busFull(shard);
+  }
+  words = shard.index.words;
+  const chainAt = chainWord(slot, chain);
+  const inboxSequence = ((words[chainAt + C.sequence] as number) + 1) >>> 0;
+  const position = writeRecord(
+    shard,
+    {
+      slot,
+      chain,
+      generation: words[slotWord(slot) + A.generation] as number,
+      inboxSequence,
+      senderSequence: sequence,
+      keyLow: key.low,
+      keyHigh: key.high,
+      flags: parcel.flags,
+      charge: parcel.charge,
+    },
+    parcel.body,
+  );
+  const tail = words[chainAt + C.tail] as number;
+  const before = tail === 0 ? undefined : placeOf(shard, tail);
+  if (before === undefined) words[chainAt + C.head] = position;
+  else linkNext(before, position);
+  words[chainAt + C.tail] = position;
+  words[chainAt + C.sequence] = inboxSequence;
+  if (chain === CHAIN.data)
+    words[slotWord(slot) + A.bytes] = (words[slotWord(slot) + A.bytes] as number) + parcel.charge;
+  if (parcel.flags !== 0) words[H.blobBytes] = (words[H.blobBytes] as number) + parcel.charge;
+  countLive(shard, entryOf(position), 1, recordBytes(parcel.body.length));
+  recordSequence(shard, key, slot, sequence);
+  Atomics.add(words, chainAt + C.depth, 1);
+  clean(shard);
+  return { status: "accepted", sequence, bell: Atomics.exchange(words, slotWord(slot) + A.bell + chain, 0) };
+}
+
+const busFull = (shard: Shard): Appended => ({
+  status: "full",
+  what: "bus",
+  limit: `${shard.bytesMost} bytes a shard`,
+});
+
+/** Room for a record at the tail: rotates, and moves old messages forward where that is what it takes. */
+function makeRoom(shard: Shard, bytes: number, reserved: boolean): boolean {
+  if (tailRoom(shard) >= bytes) return true;
+  if (rotate(shard, reserved)) {
+    compactSome(shard);
+    return tailRoom(shard) >= bytes || rotate(shard, reserved);
+  }
+  return compact(shard) && (tailRoom(shard) >= bytes || rotate(shard, reserved));
+}

@@ -1,0 +1,349 @@
+/**
+ * A bus that is open in this process: the contract (`contract.ts`) over the shards.
+ *
+ * An agent belongs to the shard that its id hashes to. A message is encoded, and a large body stored as a blob, before the
+ * shard's lock is taken; bells are rung after it is free.
+ */
+import { assert } from "../assert.ts";
+import { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import { decodeMessage, encodeMessage } from "../message/encode.ts";
+import { messageIds } from "../message/ids.ts";
+import { type Chain, type Draft, isAgentId, type Message } from "../message/message.ts";
+import { unixSeconds } from "../os/clock.ts";
+import { ownIdentity } from "../os/process.ts";
+import { randomId } from "../os/random.ts";
+import { treeBytes } from "../os/tree.ts";
+import { type Appended, append, type Parcel } from "./append.ts";
+import { makeBell, Ringer } from "./bell.ts";
+import { dropBlob, loadBlob, storeBlob } from "./blobs.ts";
+import type {
+  AgentEntry,
+  Bell,
+  Bus,
+  BusInfo,
+  Delivery,
+  Lease,
+  Registered,
+  Registration,
+  Role,
+  Sent,
+  Swept,
+} from "./contract.ts";
+import { readMeta, shardName } from "./directory.ts";
+import { type Copy, copyOldest, takeOldest } from "./inbox.ts";
+import { A, CHAIN, FLAG_BLOB, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
+import { freeHosting, freeLease, takeHosting, takeLease } from "./leases.ts";
+import { pairKey } from "./pairs.ts";
+import { rebuildShard } from "./rebuild.ts";
+import { blobFits } from "./segments.ts";
+import { clean, closeShard, dirty, openShard, type Shard, withShard } from "./shard.ts";
+import { allocateSlot, depthOf, findSlot, hashOf, slotId, slotState, slotsUsed, slotWord } from "./slots.ts";
+import { sweepBus, vacate } from "./sweep.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const nextId = messageIds(randomId());
+const roles: readonly Role[] = ["guest", "worker", "coordinator", "master"];
+
+/** A draft made ready: encoded, its large body stored. */
+interface Prepared {
+  readonly msgId: string;
+  readonly parcel: Parcel;
+  readonly shard: Shard;
+}
+
+/** Opens a bus. Throws CfnError unavailable or refused; see `readMeta`. */
+export function openBus(dir: string): Bus {
+  return new OpenBus(dir);
+}
+
+class OpenBus implements Bus {
+  readonly info: BusInfo;
+  private readonly shards: (Shard | undefined)[];
+  private readonly ringer: Ringer;
+  private closed = false;
+
+  constructor(dir: string) {
+    const meta = readMeta(dir);
+    this.info = {
+      dir,
+      shards: meta.shards,
+      segmentBytes: meta.segment_bytes,
+      inboxMessages: limits.inboxMessages,
+      inboxBytes: limits.inboxBytes,
+      busBytes: meta.bus_bytes,
+    };
+    this.shards = new Array<Shard | undefined>(meta.shards).fill(undefined);
+    this.ringer = new Ringer(dir);
+  }
+
+  private shard(n: number): Shard {
+    assert(!this.closed, "the bus is open");
+    let shard = this.shards[n];
+    if (shard === undefined) {
+      const { dir, shards, segmentBytes, busBytes } = this.info;
+      shard = openShard(`${dir}/shards/${shardName(n)}`, segmentBytes, Math.floor(busBytes / shards), rebuildShard);
+      this.shards[n] = shard;
+    }
+    return shard;
+  }
+
+  private shardOf(id: string): Shard {
+    return this.shard(hashOf(id) % this.info.shards);
+  }
+
+  private allShards(): Shard[] {
+    return this.shards.map((_, n) => this.shard(n));
+  }
+
+  send(draft: Draft): Sent {
+    const prepared = this.prepare(draft);
+    if (!("parcel" in prepared)) return prepared;
+    const appended = withShard(prepared.shard, () => append(prepared.shard, prepared.parcel));
+    return this.finish(prepared, appended);
+  }
+
+  sendBatch(drafts: readonly Draft[]): Sent[] {
+    const outcomes = new Array<Sent | undefined>(drafts.length).fill(undefined);
+    const byShard = new Map<Shard, { at: number; prepared: Prepared }[]>();
+    drafts.forEach((draft, at) => {
+      const prepared = this.prepare(draft);
+      if (!("parcel" in prepared)) {
+        outcomes[at] = prepared;
+        return;
+      }
+      const group = byShard.get(prepared.shard);
+      if (group === undefined) byShard.set(prepared.shard, [{ at, prepared }]);
+      else group.push({ at, prepared });
+    });
+    for (const [shard, group] of byShard) {
+      // After one refusal nothing more goes to that chain, or a retry of the refused one would come too late.
+      const refused = new Map<string, Appended>();
+      const appended = withShard(shard, () =>
+        group.map(({ prepared: { parcel } }) => {
+          const chain = `${parcel.to} ${parcel.chain}`;
+          const outcome = refused.get(chain) ?? append(shard, parcel);
+          if (outcome.status === "full" || outcome.status === "gap") refused.set(chain, outcome);
+          return outcome;
+        }),
+      );
+      group.forEach(({ at, prepared }, n) => {
+        outcomes[at] = this.finish(prepared, appended[n] as Appended);
+      });
+    }
+    return outcomes as Sent[];
+  }
+
+  private prepare(draft: Draft): Prepared | Sent {
+    assert(
+      isAgentId(draft.to) && isAgentId(draft.from),
+      `agent ids are validated at the edge: "${draft.from}" to "${draft.to}"`,
+    );
+    const shard = this.shardOf(draft.to);
+    const msgId = draft.msgId ?? nextId(draft.from);
+    let body: Uint8Array = encoder.encode(encodeMessage(draft, msgId, draft.timestamp ?? unixSeconds()));
+    const charge = body.length;
+    let flags = 0;
+    if (charge > limits.recordBytes) {
+      assert(charge <= limits.batchLineBytes, "a payload's size is validated at the edge");
+      const stored = blobFits(shard, charge) ? storeBlob(this.info.dir, body) : 0;
+      if (typeof stored === "number") return { status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` };
+      body = stored;
+      flags = FLAG_BLOB;
+    }
+    const chain = CHAIN[draft.chain ?? "data"];
+    return {
+      msgId,
+      shard,
+      parcel: {
+        to: draft.to,
+        chain,
+        key: pairKey(draft.from, draft.to),
+        body,
+        flags,
+        charge,
+        sequence: draft.sequence ?? 0,
+      },
+    };
+  }
+
+  private finish({ msgId, parcel }: Prepared, appended: Appended): Sent {
+    if (appended.status === "accepted") {
+      if (appended.bell !== 0) this.ringer.ring(appended.bell);
+      return { status: "accepted", msgId, sequence: appended.sequence };
+    }
+    if (parcel.flags !== 0) dropBlob(this.info.dir, parcel.body);
+    if (appended.status === "duplicate") return { status: "duplicate", msgId, sequence: appended.sequence };
+    if (appended.status === "gone") return { status: "gone", to: parcel.to };
+    return appended;
+  }
+
+  register({ id, role, team }: Registration): Registered {
+    assert(isAgentId(id), `agent ids are validated at the edge: "${id}"`);
+    const shard = this.shardOf(id);
+    return withShard(shard, () => {
+      const known = findSlot(shard, id);
+      const words = shard.index.words;
+      if (known >= 0 && !takeHosting(shard, known))
+        return { status: "taken", hostPid: words[slotWord(known) + A.hostPid] as number };
+      dirty(shard);
+      const slot = known >= 0 ? known : allocateSlot(shard, id);
+      if (slot === undefined) {
+        clean(shard);
+        return { status: "full", limit: `${limits.agentsPerShard} agents a shard, or the space of ${this.info.dir}` };
+      }
+      const hosted = known >= 0 || takeHosting(shard, slot);
+      assert(hosted, "nobody hosts a slot that was free");
+      const now = shard.index.words; // Allocation may have grown the index.
+      const at = slotWord(slot);
+      const incarnation = (now[at + A.incarnation] as number) + 1;
+      now[at + A.role] = roles.indexOf(role);
+      now[at + A.team] = team === undefined || team === "" ? 0 : hashOf(team);
+      now[at + A.incarnation] = incarnation;
+      now[at + A.hostPid] = ownIdentity().pid;
+      Atomics.store(now, at + A.state, SLOT_HOSTED);
+      clean(shard);
+      return { status: "registered", incarnation };
+    });
+  }
+
+  unregister(id: string): number {
+    const shard = this.shardOf(id);
+    return withShard(shard, () => {
+      const slot = findSlot(shard, id);
+      if (slot < 0) return 0;
+      const unread = vacate(shard, slot);
+      freeHosting(shard, slot);
+      return unread;
+    });
+  }
+
+  private find(id: string): { shard: Shard; slot: number } | undefined {
+    if (!isAgentId(id)) return undefined;
+    const shard = this.shardOf(id);
+    let slot = findSlot(shard, id);
+    // Another process may have added slots beyond what is mapped here: look again under the lock, which maps them.
+    if (slot < 0) slot = withShard(shard, () => findSlot(shard, id));
+    return slot < 0 ? undefined : { shard, slot };
+  }
+
+  private mustFind(id: string): { shard: Shard; slot: number } {
+    const found = this.find(id);
+    if (found === undefined)
+      throw new CfnError(
+        "not_found",
+        `no agent "${id}" on the bus ${this.info.dir}`,
+        "cfn agents lists those there are",
+      );
+    return found;
+  }
+
+  lease(id: string, chain: Chain): Lease | undefined {
+    const { shard, slot } = this.mustFind(id);
+    const number = CHAIN[chain];
+    if (!takeLease(shard, slot, number)) return undefined;
+    // The slot may be freed and given to another agent while the lease is held: it is then a lease on nothing.
+    const generation = shard.index.words[slotWord(slot) + A.generation];
+    const isOurs = (): boolean =>
+      shard.index.words[slotWord(slot) + A.generation] === generation && slotState(shard, slot) !== SLOT_FREE;
+    return {
+      read: (max, bytesMax = limits.inboxBytes) => {
+        const copies = withShard(shard, () => (isOurs() ? copyOldest(shard, slot, number, max, bytesMax, true) : []));
+        return copies.map((copy) => ({ message: this.decode(copy), bytes: copy.charge }) satisfies Delivery);
+      },
+      ack: (count) => {
+        const blobs = withShard(shard, () => {
+          if (!isOurs()) return [];
+          const dropped = takeOldest(shard, slot, number, count);
+          this.freeIfEmpty(shard, slot);
+          return dropped;
+        });
+        for (const blob of blobs) dropBlob(this.info.dir, blob);
+      },
+      depth: () => (isOurs() ? depthOf(shard, slot, number) : 0),
+      release: () => freeLease(shard, slot, number),
+    };
+  }
+
+  /** A slot that nobody hosts is kept for its unread messages only. */
+  private freeIfEmpty(shard: Shard, slot: number): void {
+    if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
+  }
+
+  private decode(copy: Copy): Message {
+    const body = copy.isBlob ? loadBlob(this.info.dir, copy.body) : copy.body;
+    if (body === undefined) {
+      throw new CfnError(
+        "unavailable",
+        `the stored body of a message on ${this.info.dir} is missing or damaged`,
+        "its blob file was removed or changed by somebody",
+      );
+    }
+    return decodeMessage(decoder.decode(body), copy.sequence, copy.attempt);
+  }
+
+  peek(id: string, chain: Chain, max: number): Message[] {
+    const { shard, slot } = this.mustFind(id);
+    const copies = withShard(shard, () => copyOldest(shard, slot, CHAIN[chain], max, Number.MAX_SAFE_INTEGER, false));
+    return copies.map((copy) => this.decode(copy));
+  }
+
+  depth(id: string, chain: Chain): number {
+    const { shard, slot } = this.mustFind(id);
+    return depthOf(shard, slot, CHAIN[chain]);
+  }
+
+  has(id: string): boolean {
+    return this.find(id) !== undefined;
+  }
+
+  agents(): AgentEntry[] {
+    const found: (AgentEntry & { hash: number })[] = [];
+    for (const shard of this.allShards()) {
+      withShard(shard, () => {
+        const words = shard.index.words;
+        for (let slot = 0; slot < slotsUsed(shard); slot++) {
+          if (slotState(shard, slot) === SLOT_FREE) continue;
+          const at = slotWord(slot);
+          found.push({
+            id: slotId(shard, slot),
+            role: roles[words[at + A.role] as number] ?? "guest",
+            team: "",
+            hash: words[at + A.team] as number,
+            hostPid: words[at + A.hostPid] as number,
+            depth: { data: depthOf(shard, slot, CHAIN.data), control: depthOf(shard, slot, CHAIN.control) },
+            incarnation: words[at + A.incarnation] as number,
+          });
+        }
+      });
+    }
+    const leads = new Map(found.map(({ id }) => [hashOf(id), id]));
+    return found
+      .map(({ hash, ...entry }) => ({ ...entry, team: hash === 0 ? "" : (leads.get(hash) ?? "") }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+
+  bell(): Bell {
+    return makeBell(
+      this.info.dir,
+      (id) => this.find(id),
+      (chain) => CHAIN[chain],
+    );
+  }
+
+  sweep(): Swept {
+    return sweepBus(this.info.dir, this.allShards());
+  }
+
+  bytes(): number {
+    return treeBytes(this.info.dir);
+  }
+
+  close(): void {
+    if (this.closed) return;
+    for (const shard of this.shards) if (shard !== undefined) closeShard(shard);
+    this.ringer.close();
+    this.closed = true;
+  }
+}

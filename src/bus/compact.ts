@@ -1,0 +1,135 @@
+/**
+ * Moving forward: a message that nobody reads would pin its segment for ever, so what little is unread in an old segment is
+ * copied to the tail and the segment given back. Under the shard's lock, between `dirty` and `clean`.
+ *
+ * A copy keeps its inbox sequence number. Until the original is marked taken both exist; a rebuild that finds both keeps one.
+ */
+import {
+  A,
+  C,
+  entryOf,
+  H,
+  positionOf,
+  R,
+  recordBytes,
+  S,
+  SEGMENT_HEADER_BYTES,
+  SLOT_FREE,
+  TABLE_ENTRIES,
+} from "./layout.ts";
+import {
+  bodyOf,
+  copyAttempts,
+  inspect,
+  isTaken,
+  lengthOf,
+  linkNext,
+  markTaken,
+  nextOf,
+  readHeader,
+  tailRoom,
+  writeRecord,
+} from "./record.ts";
+import { countLive, entryWord, placeOf, rotate } from "./segments.ts";
+import type { Shard } from "./shard.ts";
+import { chainWord, slotState, slotsUsed, slotWord } from "./slots.ts";
+
+/** A segment is worth moving when at most this share of it is unread. */
+const SPARSE = 0.25;
+/** Rotations look for sparse segments once a shard has this many. */
+const MANY = 6;
+
+interface Candidate {
+  readonly entry: number;
+  readonly liveBytes: number;
+}
+
+/** The segment with the least to move; never the tail. */
+function sparsest(shard: Shard): Candidate | undefined {
+  const words = shard.index.words;
+  let best: Candidate | undefined;
+  for (let entry = 0; entry < TABLE_ENTRIES; entry++) {
+    const at = entryWord(entry);
+    if (words[at + S.number] === 0 || words[H.tail] === entry + 1) continue;
+    const liveBytes = words[at + S.liveBytes] as number;
+    if (best === undefined || liveBytes < best.liveBytes) best = { entry, liveBytes };
+  }
+  return best;
+}
+
+/** After a rotation: one sparse segment, if there are many. Keeps the memory of a bus with idle inboxes flat. */
+export function compactSome(shard: Shard): void {
+  if ((shard.index.words[H.segments] as number) < MANY) return;
+  const found = sparsest(shard);
+  if (found !== undefined && found.liveBytes <= shard.segmentBytes * SPARSE && tailRoom(shard) >= found.liveBytes)
+    move(shard, found.entry);
+}
+
+/** At the bound: as many as help. True if a segment was given back. */
+export function compact(shard: Shard): boolean {
+  const words = shard.index.words;
+  const before = words[H.segments] as number;
+  for (let round = 0; round < TABLE_ENTRIES && (words[H.segments] as number) >= before; round++) {
+    const found = sparsest(shard);
+    if (found === undefined || found.liveBytes > shard.segmentBytes / 2) break;
+    if (tailRoom(shard) < found.liveBytes && !rotate(shard, true)) break;
+    if (!move(shard, found.entry)) break;
+  }
+  return (words[H.segments] as number) < before;
+}
+
+/** Copies what is unread in a segment to the tail, which has room for it, and retires the segment. */
+function move(shard: Shard, entry: number): boolean {
+  const words = shard.index.words;
+  const number = entryWord(entry) + S.number;
+  const used = words[entryWord(entry) + S.used] as number;
+  // The last record moved retires the segment under our feet: hence the look at its number.
+  for (let at = SEGMENT_HEADER_BYTES; at < used && words[number] !== 0; ) {
+    const position = positionOf(entry, at);
+    const place = placeOf(shard, position);
+    if (place === undefined || inspect(place, shard.segmentBytes) !== "whole") return false;
+    at += lengthOf(place);
+    if (!isTaken(place)) moveRecord(shard, position);
+  }
+  return words[number] === 0;
+}
+
+function moveRecord(shard: Shard, position: number): void {
+  const old = placeOf(shard, position);
+  if (old === undefined) return;
+  const header = readHeader(old);
+  const bytes = recordBytes(old.words[old.word + R.bodyBytes] as number);
+  const words = shard.index.words;
+  const mine =
+    header.slot < slotsUsed(shard) &&
+    slotState(shard, header.slot) !== SLOT_FREE &&
+    words[slotWord(header.slot) + A.generation] === header.generation;
+  if (!mine || tailRoom(shard) < bytes) return;
+  const moved = writeRecord(shard, header, bodyOf(old));
+  const copy = placeOf(shard, moved);
+  if (copy === undefined) return;
+  copyAttempts(old, copy);
+  linkNext(copy, nextOf(old));
+
+  const chainAt = chainWord(header.slot, header.chain);
+  if (words[chainAt + C.head] === position) words[chainAt + C.head] = moved;
+  else relink(shard, words[chainAt + C.head] as number, position, moved);
+  if (words[chainAt + C.tail] === position) words[chainAt + C.tail] = moved;
+  markTaken(old);
+  countLive(shard, entryOf(moved), 1, bytes);
+  countLive(shard, entryOf(position), -1, -bytes);
+}
+
+/** Makes the record that led to `from` lead to `to`. */
+function relink(shard: Shard, head: number, from: number, to: number): void {
+  for (let position = head; position !== 0; ) {
+    const place = placeOf(shard, position);
+    if (place === undefined) return;
+    const next = nextOf(place);
+    if (next === from) {
+      linkNext(place, to);
+      return;
+    }
+    position = next;
+  }
+}

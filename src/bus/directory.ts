@@ -1,0 +1,337 @@
+/**
+ * Where buses are, and who owns them. A bus is a directory below a base; the base is private to one user.
+ *
+ * A bus comes into being whole: it is built under a hidden name and renamed. Whoever runs on it holds a shared lock on its
+ * file `owner`; a bus whose lock nobody holds belongs to the dead. /dev/shm is writable by everyone, so a directory that
+ * is a symbolic link, is somebody else's or is open to others is refused, never repaired.
+ */
+import { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import {
+  closeFile,
+  fileSystemSpace,
+  isWritable,
+  makeDirectory,
+  O,
+  openFile,
+  readText,
+  removeDirectory,
+  renameFile,
+  replaceFile,
+  type Space,
+  statPath,
+} from "../os/file.ts";
+import { E, errorText } from "../os/libc.ts";
+import { tryLockFile, trySharedLock, unlockFile } from "../os/lock.ts";
+import { bootId, effectiveUid, isAlive, ownIdentity } from "../os/process.ts";
+import { randomId } from "../os/random.ts";
+import { listDirectory, removeTree } from "../os/tree.ts";
+import { LAYOUT } from "./layout.ts";
+import { createShard } from "./shard.ts";
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export interface Meta {
+  readonly magic: "cfn-bus";
+  readonly layout: number;
+  readonly uuid: string;
+  readonly boot_id: string;
+  readonly shards: number;
+  readonly segment_bytes: number;
+  readonly bus_bytes: number;
+}
+
+const SHM = "/dev/shm";
+
+/** The bases that this environment may mean, the preferred one first. */
+function candidates(env: Env): string[] {
+  const explicit = env["CFN_MESSAGE_BASE_DIR"];
+  if (explicit !== undefined && explicit !== "") {
+    if (!explicit.startsWith("/") || explicit.includes("\0")) {
+      throw new CfnError("usage", `CFN_MESSAGE_BASE_DIR is "${explicit}"`, "give an absolute path");
+    }
+    return [explicit.replace(/\/+$/, "")];
+  }
+  const uid = effectiveUid();
+  const name = uid === 0 ? "cfn" : `cfn-${uid}`;
+  const runtime = env["XDG_RUNTIME_DIR"];
+  const bases = [`${SHM}/${name}`];
+  if (runtime?.startsWith("/")) bases.push(`${runtime}/cfn`);
+  bases.push(`${env["TMPDIR"]?.startsWith("/") ? env["TMPDIR"] : "/tmp"}/cfn-${uid}`);
+  return bases;
+}
+
+/** Why no bus can be made below `parent`; undefined if one can. */
+function unfit(parent: string): string | undefined {
+  const space = fileSystemSpace(parent);
+  if (space === undefined) return `${parent} does not exist`;
+  if (!isWritable(parent)) return `${parent} is not writable`;
+  const free = space.freeBytes;
+  if (free < 2 * limits.busBytesLeast)
+    return `${parent} has ${free} bytes free of the ${2 * limits.busBytesLeast} that a bus needs`;
+  return undefined;
+}
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
+/**
+ * The base directory for new buses: CFN_MESSAGE_BASE_DIR, else /dev/shm/cfn (root) or /dev/shm/cfn-<uid>, else, where
+ * /dev/shm cannot serve, one below XDG_RUNTIME_DIR or TMPDIR with a warning to show once. Not created yet.
+ *
+ * @throws CfnError unavailable, if none of them can serve; it names each with its reason.
+ */
+export function busBase(env: Env): { readonly dir: string; readonly warning?: string } {
+  const reasons: string[] = [];
+  for (const dir of candidates(env)) {
+    const reason = unfit(statPath(dir) === undefined ? parentOf(dir) : dir);
+    if (reason === undefined) {
+      return reasons.length === 0
+        ? { dir }
+        : { dir, warning: `${reasons.join("; ")}: the bus is in ${dir} instead, which may be slower` };
+    }
+    reasons.push(reason);
+  }
+  throw new CfnError(
+    "unavailable",
+    `no place for a bus: ${reasons.join("; ")}`,
+    "free some space there, or set CFN_MESSAGE_BASE_DIR",
+  );
+}
+
+/** Makes a directory that is ours alone, or checks that it is. */
+function secureDirectory(path: string): void {
+  const made = makeDirectory(path, 0o700);
+  if (made === 0) return;
+  if (made !== -E.EXIST) {
+    throw new CfnError(
+      "cannot_create",
+      `cannot create ${path}: ${errorText(-made)}`,
+      "set CFN_MESSAGE_BASE_DIR to a directory you may write",
+    );
+  }
+  checkOwned(path);
+}
+
+function checkOwned(path: string): void {
+  const stat = statPath(path);
+  if (stat === undefined)
+    throw new CfnError(
+      "unavailable",
+      `${path} is gone`,
+      "start the run again; RemoveIPC=yes in logind.conf deletes it at logout",
+    );
+  const remedy = "remove it, or set CFN_MESSAGE_BASE_DIR to a directory of your own";
+  if (stat.type !== "directory") throw new CfnError("refused", `${path} is a ${stat.type}, not a directory`, remedy);
+  if (stat.uid !== effectiveUid()) throw new CfnError("refused", `${path} belongs to user ${stat.uid}`, remedy);
+  if ((stat.mode & 0o077) !== 0) {
+    throw new CfnError("refused", `${path} is open to others (mode ${stat.mode.toString(8)})`, `chmod 700 ${path}`);
+  }
+}
+
+/** Claims held by this process, by bus directory: the descriptor that carries the lock. */
+const claims = new Map<string, number>();
+
+/**
+ * Holds the bus as living until the returned function is called or the process dies. Any number of processes may.
+ *
+ * @throws CfnError unavailable, if the bus is being removed.
+ */
+export function claimBus(dir: string): () => void {
+  let fd = claims.get(dir);
+  if (fd === undefined) {
+    fd = openFile(`${dir}/owner`, O.RDWR);
+    if (fd < 0 || !trySharedLock(fd)) {
+      if (fd >= 0) closeFile(fd);
+      throw new CfnError("unavailable", `the bus ${dir} is being removed`, "try again");
+    }
+    claims.set(dir, fd);
+  }
+  const held = fd;
+  return () => {
+    if (claims.get(dir) !== held) return;
+    claims.delete(dir);
+    closeFile(held);
+  };
+}
+
+/** Whether a living process claims the bus. */
+function isClaimed(dir: string): boolean {
+  if (claims.has(dir)) return true;
+  const fd = openFile(`${dir}/owner`, O.RDWR);
+  if (fd < 0) return false;
+  const free = tryLockFile(fd);
+  if (free) unlockFile(fd);
+  closeFile(fd);
+  return !free;
+}
+
+/** How a bus is cut for the space there is: half of what is free, in few and small shards where that is little. */
+function plan(
+  space: Space,
+  options: { shards?: number; busBytes?: number },
+): Pick<Meta, "shards" | "segment_bytes" | "bus_bytes"> {
+  const half = Math.floor(space.freeBytes / 2);
+  const busBytes = Math.min(options.busBytes ?? limits.busBytes, half);
+  const roomy = busBytes >= limits.busBytes / 4;
+  const shards = options.shards ?? (roomy ? limits.shardsDefault : busBytes >= 2 * limits.busBytesLeast ? 4 : 2);
+  return { shards, segment_bytes: roomy ? limits.segmentBytes : limits.segmentBytesSmall, bus_bytes: busBytes };
+}
+
+/**
+ * Makes a bus and claims it for this process. Does nothing but claim if it is there already.
+ *
+ * @throws CfnError refused for an unsafe directory, cannot_create or unavailable where there is no room or permission.
+ */
+export function createBus(dir: string, options: { readonly shards?: number; readonly busBytes?: number } = {}): void {
+  const base = parentOf(dir);
+  for (let attempt = 0; attempt < 20; attempt++) {
+    secureDirectory(base);
+    if (statPath(`${dir}/meta`) !== undefined) {
+      checkOwned(dir);
+      claimBus(dir);
+      return;
+    }
+    const { pid, startTicks } = ownIdentity();
+    const hidden = `${base}/.new-${pid}-${startTicks}-${randomId()}`;
+    const made = makeDirectory(hidden, 0o700);
+    if (made === -E.NOENT) continue; // The last user of the base removed it between the two calls.
+    if (made < 0)
+      throw new CfnError("cannot_create", `cannot create ${hidden}: ${errorText(-made)}`, "set CFN_MESSAGE_BASE_DIR");
+    try {
+      build(hidden, options);
+    } catch (error) {
+      removeTree(hidden);
+      throw error;
+    }
+    const owner = openFile(`${hidden}/owner`, O.RDWR | O.CREAT);
+    trySharedLock(owner);
+    if (renameFile(hidden, dir) === 0) {
+      claims.set(dir, owner);
+      return;
+    }
+    // Somebody else was quicker: theirs is the bus.
+    closeFile(owner);
+    removeTree(hidden);
+  }
+  throw new CfnError("cannot_create", `cannot create the bus ${dir}: others keep removing it`, "try again");
+}
+
+function build(dir: string, options: { readonly shards?: number; readonly busBytes?: number }): void {
+  const space = fileSystemSpace(dir) as Space;
+  const shape = plan(space, options);
+  const meta: Meta = { magic: "cfn-bus", layout: LAYOUT, uuid: randomId(), boot_id: bootId(), ...shape };
+  for (const part of ["shards", "blobs", "agents", "bells", "bin"]) makeDirectory(`${dir}/${part}`);
+  for (let n = 0; n < shape.shards; n++) createShard(`${dir}/shards/${shardName(n)}`);
+  const wrote = replaceFile(`${dir}/meta`, `${JSON.stringify(meta)}\n`);
+  if (wrote < 0)
+    throw new CfnError("cannot_create", `cannot write ${dir}/meta: ${errorText(-wrote)}`, "free some space there");
+}
+
+export const shardName = (n: number): string => String(n).padStart(2, "0");
+
+/**
+ * Reads a bus's parameters.
+ *
+ * @throws CfnError refused, if the directory is not safe; unavailable, if it is no bus of this version and boot.
+ */
+export function readMeta(dir: string): Meta {
+  checkOwned(dir);
+  const text = readText(`${dir}/meta`, 4096);
+  let meta: Partial<Meta> | undefined;
+  try {
+    meta = text === undefined ? undefined : (JSON.parse(text) as Partial<Meta>);
+  } catch {
+    meta = undefined; // Said below, with the other ways of not being a bus.
+  }
+  const whole =
+    meta?.magic === "cfn-bus" &&
+    Number.isInteger(meta.shards) &&
+    (meta.shards as number) >= 1 &&
+    (meta.shards as number) <= limits.shardsMax &&
+    (meta.segment_bytes === limits.segmentBytes || meta.segment_bytes === limits.segmentBytesSmall) &&
+    Number.isInteger(meta.bus_bytes);
+  if (!whole)
+    throw new CfnError(
+      "unavailable",
+      `${dir} is not a bus: its meta file is missing or damaged`,
+      "remove the directory and start the run again",
+    );
+  if (meta?.layout !== LAYOUT) {
+    throw new CfnError(
+      "unavailable",
+      `${dir} has layout ${meta?.layout}, this cfn has ${LAYOUT}`,
+      "use one version of cfn on one bus",
+    );
+  }
+  return meta as Meta;
+}
+
+/**
+ * The bus that a message command joins: CFN_BUS_DIR, else the one bus below the base that is alive, else the default one.
+ *
+ * @throws CfnError not_found, if there is none; usage, if there are several: it names them.
+ */
+export function locateBus(env: Env): string {
+  const given = env["CFN_BUS_DIR"];
+  if (given !== undefined && given !== "") return given.replace(/\/+$/, "");
+  const bases = candidates(env);
+  const found: string[] = [];
+  for (const base of bases) {
+    for (const name of listDirectory(base)) {
+      if (!name.startsWith(".") && statPath(`${base}/${name}/meta`) !== undefined) found.push(`${base}/${name}`);
+    }
+  }
+  const living = found.length > 1 ? found.filter(isClaimed) : found;
+  if (living.length === 1) return living[0] as string;
+  if (living.length > 1) {
+    throw new CfnError(
+      "usage",
+      `${living.length} buses are alive: ${living.join(", ")}`,
+      "say which: CFN_BUS_DIR=… or --bus DIR",
+    );
+  }
+  throw new CfnError(
+    "not_found",
+    `no bus below ${bases.join(" or ")}`,
+    "start one: cfn run … or cfn agent ID -- command",
+  );
+}
+
+/** Removes a bus and, if it was the last one, the base. */
+export function destroyBus(dir: string): void {
+  const fd = claims.get(dir);
+  claims.delete(dir);
+  // Out of sight first, so that nobody opens what is being taken apart.
+  const hidden = `${parentOf(dir)}/.old-${ownIdentity().pid}-${ownIdentity().startTicks}-${randomId()}`;
+  removeTree(renameFile(dir, hidden) === 0 ? hidden : dir);
+  if (fd !== undefined) closeFile(fd);
+  removeEmptyBase(parentOf(dir));
+}
+
+/** Only a base named as ours: one that the user made and named for us is the user's. */
+function removeEmptyBase(base: string): void {
+  if (!base.slice(base.lastIndexOf("/") + 1).startsWith("cfn")) return;
+  if (listDirectory(base).length === 0) removeDirectory(base);
+}
+
+/**
+ * Removes the buses of dead runs (`run-…`) below a base, and what creators and removers that died left half-made. Never
+ * the default bus: its inboxes may hold mail for agents that come back.
+ *
+ * @returns the names of the runs removed.
+ */
+export function sweepDeadBuses(base: string): string[] {
+  if (statPath(base)?.uid !== effectiveUid()) return [];
+  const removed: string[] = [];
+  for (const name of listDirectory(base)) {
+    const maker = /^\.(?:new|old)-(\d+)-(\d+)-/.exec(name);
+    if (maker !== null) {
+      if (!isAlive({ pid: Number(maker[1]), startTicks: Number(maker[2]) })) removeTree(`${base}/${name}`);
+    } else if (name.startsWith("run-") && !isClaimed(`${base}/${name}`)) {
+      destroyBus(`${base}/${name}`);
+      removed.push(name);
+    }
+  }
+  removeEmptyBase(base);
+  return removed;
+}

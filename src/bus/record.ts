@@ -1,0 +1,135 @@
+/**
+ * Records: the truth of the bus. A record exists from the moment its commit word holds its length: one atomic store after
+ * everything else of it is in place.
+ */
+import { assert } from "../assert.ts";
+import {
+  ATTEMPT,
+  type ChainNumber,
+  H,
+  IN_PROGRESS,
+  positionOf,
+  R,
+  RECORD_CRC_BYTE,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  S,
+  TAKEN,
+} from "./layout.ts";
+import { entryWord, type Place, segmentAt } from "./segments.ts";
+import type { Shard } from "./shard.ts";
+
+export interface RecordHeader {
+  readonly slot: number;
+  readonly chain: ChainNumber;
+  readonly generation: number;
+  readonly inboxSequence: number;
+  readonly senderSequence: number;
+  readonly keyLow: number;
+  readonly keyHigh: number;
+  readonly flags: number;
+  readonly charge: number;
+}
+
+const checksum = (bytes: Uint8Array, at: number, bodyBytes: number): number =>
+  Bun.hash.crc32(bytes.subarray(at + RECORD_CRC_BYTE, at + RECORD_HEADER_BYTES + bodyBytes));
+
+/** Bytes left in the tail segment. */
+export function tailRoom(shard: Shard): number {
+  const tail = (shard.index.words[H.tail] as number) - 1;
+  return tail < 0 ? 0 : shard.segmentBytes - (shard.index.words[entryWord(tail) + S.used] as number);
+}
+
+/**
+ * Writes and commits a record at the tail, which has room for it. Links and counts are the caller's. Between `dirty` and
+ * `clean`: a death before the commit leaves nothing, a death after it leaves a whole record that the rebuild finds.
+ */
+export function writeRecord(shard: Shard, header: RecordHeader, body: Uint8Array): number {
+  const entry = (shard.index.words[H.tail] as number) - 1;
+  const usedAt = entryWord(entry) + S.used;
+  const at = shard.index.words[usedAt] as number;
+  const length = recordBytes(body.length);
+  const segment = segmentAt(shard, entry);
+  assert(segment !== undefined && at + length <= shard.segmentBytes, "the tail segment has room for the record");
+  const { words, bytes } = segment.mapping;
+  const word = at >>> 2;
+  Atomics.store(words, word + R.commit, (IN_PROGRESS | length) >>> 0);
+  words[word + R.next] = 0;
+  words[word + R.state] = 0;
+  words[word + R.inbox] = (header.slot << 1) | header.chain;
+  words[word + R.generation] = header.generation;
+  words[word + R.inboxSequence] = header.inboxSequence;
+  words[word + R.senderSequence] = header.senderSequence;
+  words[word + R.keyLow] = header.keyLow;
+  words[word + R.keyHigh] = header.keyHigh;
+  words[word + R.bodyBytes] = body.length;
+  words[word + R.flags] = header.flags;
+  words[word + R.charge] = header.charge;
+  words[word + 13] = 0;
+  bytes.set(body, at + RECORD_HEADER_BYTES);
+  words[word + R.crc] = checksum(bytes, at, body.length);
+  Atomics.store(words, word + R.commit, length);
+  shard.index.words[usedAt] = at + length;
+  return positionOf(entry, at);
+}
+
+/** What a reader finds at a place. `broken` is a record that was committed and is not what was written. */
+export type Found = "nothing" | "in_progress" | "broken" | "whole";
+
+export function inspect(place: Place, segmentBytes: number): Found {
+  const { words, bytes, at, word } = place;
+  const commit = Atomics.load(words, word + R.commit);
+  if (commit === 0) return "nothing";
+  const length = commit & ~IN_PROGRESS;
+  if (length < RECORD_HEADER_BYTES || length % 8 !== 0 || at + length > segmentBytes) return "broken";
+  if (commit >= IN_PROGRESS) return "in_progress";
+  const bodyBytes = words[word + R.bodyBytes] as number;
+  if (recordBytes(bodyBytes) !== length) return "broken";
+  return checksum(bytes, at, bodyBytes) === words[word + R.crc] ? "whole" : "broken";
+}
+
+export function readHeader(place: Place): RecordHeader {
+  const { words, word } = place;
+  const inbox = words[word + R.inbox] as number;
+  return {
+    slot: inbox >>> 1,
+    chain: (inbox & 1) as ChainNumber,
+    generation: words[word + R.generation] as number,
+    inboxSequence: words[word + R.inboxSequence] as number,
+    senderSequence: words[word + R.senderSequence] as number,
+    keyLow: words[word + R.keyLow] as number,
+    keyHigh: words[word + R.keyHigh] as number,
+    flags: words[word + R.flags] as number,
+    charge: words[word + R.charge] as number,
+  };
+}
+
+/** The body itself, not a copy: valid while the lock is held. */
+export function bodyOf(place: Place): Uint8Array {
+  const start = place.at + RECORD_HEADER_BYTES;
+  return place.bytes.subarray(start, start + (place.words[place.word + R.bodyBytes] as number));
+}
+
+export const lengthOf = (place: Place): number => Atomics.load(place.words, place.word + R.commit) & ~IN_PROGRESS;
+export const nextOf = (place: Place): number => place.words[place.word + R.next] as number;
+export const isTaken = (place: Place): boolean => (Atomics.load(place.words, place.word + R.state) & TAKEN) !== 0;
+
+export function linkNext(place: Place, position: number): void {
+  Atomics.store(place.words, place.word + R.next, position);
+}
+
+export function markTaken(place: Place): void {
+  Atomics.or(place.words, place.word + R.state, TAKEN);
+}
+
+/** Counts one more hand-over of the record; returns how many there have been, this one included. */
+export function markAttempt(place: Place): number {
+  const before = Atomics.load(place.words, place.word + R.state) >>> 16;
+  if (before < 0xffff) Atomics.add(place.words, place.word + R.state, ATTEMPT);
+  return before + 1;
+}
+
+/** A moved record has been handed over as often as the original. */
+export function copyAttempts(from: Place, to: Place): void {
+  to.words[to.word + R.state] = ((from.words[from.word + R.state] as number) & ~TAKEN) >>> 0;
+}

@@ -1,0 +1,155 @@
+/**
+ * Segments: the append-only files that records live in. All under the shard's lock.
+ *
+ * A segment is reserved whole (`fallocate`) before it is mapped. It is retired by unlink once nothing in it is unread. One
+ * more is kept reserved as `spare`: only control messages and the moving of records may use it up, so that a flood of data
+ * cannot keep a `stop` from getting through.
+ */
+import { assert } from "../assert.ts";
+import { allocateFile, closeFile, O, openFile, renameFile, statPath, unlinkFile } from "../os/file.ts";
+import { E } from "../os/libc.ts";
+import { mapFile } from "../os/mapping.ts";
+import {
+  entryOf,
+  H,
+  LAYOUT,
+  MAGIC_SEGMENT,
+  offsetOf,
+  S,
+  SEGMENT_HEADER_BYTES,
+  TABLE_ENTRIES,
+  TABLE_WORD,
+} from "./layout.ts";
+import type { Segment, Shard } from "./shard.ts";
+
+export const entryWord = (entry: number): number => TABLE_WORD + entry * S.words;
+export const segmentPath = (shard: Shard, number: number): string => `${shard.dir}/segment-${number}`;
+const sparePath = (shard: Shard): string => `${shard.dir}/spare`;
+
+/** The mapped segment of a table entry; undefined if its file is gone or cannot be mapped. */
+export function segmentAt(shard: Shard, entry: number): Segment | undefined {
+  const number = shard.index.words[entryWord(entry) + S.number] as number;
+  const known = shard.segments.get(entry);
+  if (known !== undefined) {
+    if (known.number === number) return known;
+    known.mapping.unmap();
+    shard.segments.delete(entry);
+  }
+  return number === 0 ? undefined : mapSegment(shard, entry, number);
+}
+
+export function mapSegment(shard: Shard, entry: number, number: number): Segment | undefined {
+  const fd = openFile(segmentPath(shard, number), O.RDWR);
+  if (fd < 0) return undefined;
+  const mapping = mapFile(fd, shard.segmentBytes);
+  closeFile(fd);
+  if (mapping === undefined) return undefined;
+  const segment = { number, mapping };
+  shard.segments.set(entry, segment);
+  return segment;
+}
+
+export interface Place {
+  readonly words: Uint32Array;
+  readonly bytes: Uint8Array;
+  /** Byte offset of the record in its segment, and word offset. */
+  readonly at: number;
+  readonly word: number;
+  readonly entry: number;
+}
+
+/** Where a position lies; undefined if it leads nowhere, which only a damaged index does. */
+export function placeOf(shard: Shard, position: number): Place | undefined {
+  const entry = entryOf(position);
+  const at = offsetOf(position);
+  if (entry < 0 || entry >= TABLE_ENTRIES || at < SEGMENT_HEADER_BYTES || at >= shard.segmentBytes) return undefined;
+  const segment = segmentAt(shard, entry);
+  return segment && { words: segment.mapping.words, bytes: segment.mapping.bytes, at, word: at >>> 2, entry };
+}
+
+/** Reserves a segment-sized file at `path`. 0 or a negated error number; nothing is left where it failed. */
+function reserve(shard: Shard, path: string): number {
+  const fd = openFile(path, O.RDWR | O.CREAT | O.EXCL);
+  if (fd < 0) return fd;
+  const allocated = allocateFile(fd, shard.segmentBytes);
+  closeFile(fd);
+  if (allocated < 0) unlinkFile(path);
+  return allocated;
+}
+
+/** What segments and blobs of the shard occupy, with `moreSegments` added: bytes. */
+const occupied = (shard: Shard, moreSegments: number): number =>
+  ((shard.index.words[H.segments] as number) + moreSegments) * shard.segmentBytes +
+  (shard.index.words[H.blobBytes] as number);
+
+export const blobFits = (shard: Shard, bytes: number): boolean => occupied(shard, 1) + bytes <= shard.bytesMost;
+
+/**
+ * Opens a new tail segment. `reserved` may use the spare one; others leave it. Between `dirty` and `clean`.
+ *
+ * @returns false where the shard is at its bound or the file system is full: nothing has changed then.
+ */
+export function rotate(shard: Shard, reserved: boolean): boolean {
+  const words = shard.index.words;
+  // The spare counts as one of the bound's segments from the start.
+  if (!reserved && occupied(shard, 2) > shard.bytesMost) return false;
+  let entry = 0;
+  while (entry < TABLE_ENTRIES && words[entryWord(entry) + S.number] !== 0) entry++;
+  if (entry === TABLE_ENTRIES) return false;
+
+  const number = words[H.nextNumber] as number;
+  const path = segmentPath(shard, number);
+  const spare = sparePath(shard);
+  if (statPath(spare)?.bytes !== shard.segmentBytes) {
+    unlinkFile(spare);
+    if (reserve(shard, spare) < 0 && !reserved) return false;
+  }
+  let made = reserve(shard, path);
+  if (made === -E.EXIST) {
+    unlinkFile(path);
+    made = reserve(shard, path);
+  }
+  if (made < 0 && reserved) made = renameFile(spare, path);
+  if (made < 0) return false;
+
+  words[H.nextNumber] = number + 1;
+  const segment = mapSegment(shard, entry, number);
+  if (segment === undefined) {
+    unlinkFile(path);
+    return false;
+  }
+  const header = segment.mapping.words;
+  header[0] = MAGIC_SEGMENT;
+  header[1] = LAYOUT;
+  header[2] = number;
+  header[3] = entry;
+  words.fill(0, entryWord(entry), entryWord(entry) + S.words);
+  words[entryWord(entry) + S.used] = SEGMENT_HEADER_BYTES;
+  words[entryWord(entry) + S.number] = number;
+  words[H.segments] = (words[H.segments] as number) + 1;
+  const previous = (words[H.tail] as number) - 1;
+  words[H.tail] = entry + 1;
+  if (previous >= 0 && words[entryWord(previous) + S.live] === 0) retire(shard, previous);
+  return true;
+}
+
+/** Gives a segment back. Nothing in it is unread, and it is not the tail. */
+export function retire(shard: Shard, entry: number): void {
+  const words = shard.index.words;
+  assert(words[H.tail] !== entry + 1, "the tail segment is not retired");
+  const number = words[entryWord(entry) + S.number] as number;
+  unlinkFile(segmentPath(shard, number));
+  words.fill(0, entryWord(entry), entryWord(entry) + S.words);
+  words[H.segments] = Math.max(0, (words[H.segments] as number) - 1);
+  shard.segments.get(entry)?.mapping.unmap();
+  shard.segments.delete(entry);
+}
+
+/** One record of a segment less (or more) to be read. */
+export function countLive(shard: Shard, entry: number, records: number, bytes: number): void {
+  const at = entryWord(entry);
+  const words = shard.index.words;
+  words[at + S.live] = (words[at + S.live] as number) + records;
+  words[at + S.liveBytes] = (words[at + S.liveBytes] as number) + bytes;
+  if (words[at + S.live] === 0 && words[H.tail] !== entry + 1) retire(shard, entry);
+}

@@ -1,0 +1,221 @@
+/**
+ * One shard: its files, its lock, and the words of its index.
+ *
+ * Everything that changes a shard happens while holding its lock, between two stores to the header's `dirty` word. The
+ * kernel frees the lock when its holder dies, and then `dirty` tells the next holder that the index may be half-changed:
+ * it rebuilds it from the records before doing anything else. So the index is a cache; the records are the truth.
+ */
+import { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import { monotonicMs, sleepMs } from "../os/clock.ts";
+import { allocateFile, closeFile, fileSize, makeDirectory, O, openFile } from "../os/file.ts";
+import { errorText } from "../os/libc.ts";
+import { tryLockFile, unlockFile } from "../os/lock.ts";
+import { type Mapping, mapFile } from "../os/mapping.ts";
+import { ownIdentity, processState, signalProcess } from "../os/process.ts";
+import { jitter } from "../os/random.ts";
+import { H, LAYOUT, MAGIC_INDEX, SLOT_BYTES, SLOTS_BYTE } from "./layout.ts";
+
+export interface Segment {
+  readonly number: number;
+  readonly mapping: Mapping;
+}
+
+export interface Shard {
+  readonly dir: string;
+  readonly segmentBytes: number;
+  /** Segments and blobs of this shard together: bytes. */
+  readonly bytesMost: number;
+  readonly lockFd: number;
+  readonly indexFd: number;
+  /** Byte ranges of this file are the leases and hosts' locks: `leases.ts`. */
+  readonly leasesFd: number;
+  index: Mapping;
+  /** Shorter mappings of the index, kept until `closeShard`: somebody up the stack may be looking at one. */
+  readonly outgrown: Mapping[];
+  /** Mapped segments by table entry; a number that differs from the table's is of a segment since retired. */
+  readonly segments: Map<number, Segment>;
+  pairs: { number: number; mapping: Mapping } | undefined;
+  /** Where agents were last found: id to slot. A hint, checked at each use. */
+  readonly slotOf: Map<string, number>;
+  /** Set by the bus: makes the index true again. */
+  readonly rebuild: (shard: Shard) => void;
+}
+
+const SIGKILL = 9;
+const SIGCONT = 18;
+
+function fail(action: string, error: number): never {
+  const code = error === 28 || error === 122 ? "try_again" : "unavailable";
+  throw new CfnError(
+    code,
+    `cannot ${action}: ${errorText(error)}`,
+    "free some space there, or set CFN_MESSAGE_BASE_DIR",
+  );
+}
+
+/** Makes an empty shard. Throws try_again where the file system is full. */
+export function createShard(dir: string): void {
+  const bytes = SLOTS_BYTE + limits.slotsPerGrowth * SLOT_BYTES;
+  makeDirectory(dir);
+  for (const name of ["lock", "leases"]) {
+    const fd = openFile(`${dir}/${name}`, O.RDWR | O.CREAT | O.EXCL);
+    if (fd < 0) fail(`create ${dir}/${name}`, -fd);
+    closeFile(fd);
+  }
+  const fd = openFile(`${dir}/index`, O.RDWR | O.CREAT | O.EXCL);
+  if (fd < 0) fail(`create ${dir}/index`, -fd);
+  const allocated = allocateFile(fd, bytes);
+  if (allocated < 0) fail(`reserve ${bytes} bytes for ${dir}/index`, -allocated);
+  const mapping = mapFile(fd, bytes);
+  closeFile(fd);
+  if (mapping === undefined) fail(`map ${dir}/index`, 12);
+  const words = mapping.words;
+  words[H.magic] = MAGIC_INDEX;
+  words[H.layout] = LAYOUT;
+  words[H.slotCapacity] = limits.slotsPerGrowth;
+  words[H.nextNumber] = 1;
+  mapping.unmap();
+}
+
+/** Opens a shard. Throws unavailable if it is gone or no index of this layout. */
+export function openShard(
+  dir: string,
+  segmentBytes: number,
+  bytesMost: number,
+  rebuild: (shard: Shard) => void,
+): Shard {
+  const open = (name: string): number => {
+    const fd = openFile(`${dir}/${name}`, O.RDWR);
+    if (fd < 0) fail(`open ${dir}/${name}`, -fd);
+    return fd;
+  };
+  const indexFd = open("index");
+  const bytes = fileSize(indexFd);
+  const index = bytes < SLOTS_BYTE ? undefined : mapFile(indexFd, bytes & ~7);
+  if (index === undefined || index.words[H.magic] !== MAGIC_INDEX || index.words[H.layout] !== LAYOUT) {
+    throw new CfnError(
+      "unavailable",
+      `${dir}/index is damaged: it is no index of layout ${LAYOUT}`,
+      "remove the bus and start the run again",
+    );
+  }
+  return {
+    dir,
+    segmentBytes,
+    bytesMost,
+    lockFd: open("lock"),
+    indexFd,
+    leasesFd: open("leases"),
+    index,
+    outgrown: [],
+    segments: new Map(),
+    pairs: undefined,
+    slotOf: new Map(),
+    rebuild,
+  };
+}
+
+export function closeShard(shard: Shard): void {
+  for (const segment of shard.segments.values()) segment.mapping.unmap();
+  shard.segments.clear();
+  shard.pairs?.mapping.unmap();
+  shard.pairs = undefined;
+  for (const mapping of [shard.index, ...shard.outgrown]) mapping.unmap();
+  for (const fd of [shard.lockFd, shard.indexFd, shard.leasesFd]) closeFile(fd);
+}
+
+/** Maps what others have added to the index since it was mapped. */
+export function refreshIndex(shard: Shard): void {
+  const capacity = Atomics.load(shard.index.words, H.slotCapacity);
+  const bytes = SLOTS_BYTE + capacity * SLOT_BYTES;
+  if (bytes <= shard.index.length || bytes > fileSize(shard.indexFd)) return;
+  const larger = mapFile(shard.indexFd, bytes);
+  if (larger === undefined) fail(`map ${shard.dir}/index`, 12);
+  shard.outgrown.push(shard.index);
+  shard.index = larger;
+}
+
+/** Adds `limits.slotsPerGrowth` slots. Under the lock. 0 or a negated error number. */
+export function growIndex(shard: Shard): number {
+  const capacity = (shard.index.words[H.slotCapacity] as number) + limits.slotsPerGrowth;
+  const allocated = allocateFile(shard.indexFd, SLOTS_BYTE + capacity * SLOT_BYTES);
+  if (allocated < 0) return allocated;
+  Atomics.store(shard.index.words, H.slotCapacity, capacity);
+  refreshIndex(shard);
+  return 0;
+}
+
+/** Runs `change` holding the shard's lock, on an index that is true. Throws try_again after `limits.lockWaitMs`. */
+export function withShard<T>(shard: Shard, change: () => T): T {
+  if (!tryLockFile(shard.lockFd)) waitForLock(shard);
+  const self = ownIdentity();
+  let words = shard.index.words;
+  words[H.holderPid] = self.pid;
+  words[H.holderStart] = self.startTicks;
+  try {
+    refreshIndex(shard);
+    if (Atomics.load(shard.index.words, H.dirty) !== 0) {
+      shard.rebuild(shard);
+      clean(shard);
+    }
+    return change();
+  } finally {
+    words = shard.index.words;
+    words[H.holderPid] = 0;
+    unlockFile(shard.lockFd);
+  }
+}
+
+/** From here until `clean` a death leaves the index for the next holder to rebuild. */
+export function dirty(shard: Shard): void {
+  Atomics.store(shard.index.words, H.dirty, 1);
+}
+
+export function clean(shard: Shard): void {
+  Atomics.store(shard.index.words, H.dirty, 0);
+}
+
+/** Bound of a pause between two tries: short enough not to be noticed, long enough not to burn a core. */
+const PAUSE_MOST_MS = 4;
+
+function waitForLock(shard: Shard): void {
+  // A critical section is a few microseconds: another core usually leaves it while we spin.
+  for (let spin = 0; spin < 30; spin++) if (tryLockFile(shard.lockFd)) return;
+  const start = monotonicMs();
+  let pause = 0.02;
+  let suspectAt = start + limits.lockStoppedHolderMs;
+  let continued = false;
+  for (;;) {
+    sleepMs(pause * (0.5 + jitter()));
+    if (tryLockFile(shard.lockFd)) return;
+    pause = Math.min(pause * 1.5, PAUSE_MOST_MS);
+    const now = monotonicMs();
+    if (now >= suspectAt) {
+      continued = unblock(shard, continued);
+      suspectAt = now + limits.lockStoppedHolderMs;
+    }
+    if (now - start > limits.lockWaitMs) {
+      const pid = shard.index.words[H.holderPid];
+      throw new CfnError(
+        "try_again",
+        `${shard.dir}/lock was not free within ${limits.lockWaitMs} ms (held by pid ${pid})`,
+        "see what that process is doing, then try again",
+      );
+    }
+  }
+}
+
+/**
+ * A holder that was stopped in its critical section blocks everybody: it is continued, and at the next look killed, which
+ * is safe because its half-made change is repaired. Nothing is done to a holder that runs.
+ */
+function unblock(shard: Shard, continued: boolean): boolean {
+  const pid = Atomics.load(shard.index.words, H.holderPid);
+  const start = Atomics.load(shard.index.words, H.holderStart);
+  const holder = pid === 0 ? undefined : processState(pid);
+  if (holder === undefined || holder.startTicks !== start || (holder.state !== "T" && holder.state !== "t"))
+    return false;
+  signalProcess(pid, continued ? SIGKILL : SIGCONT);
+  return true;
+}

@@ -1,0 +1,82 @@
+/** Slots of the index: which agents this shard knows, and where their inboxes begin and end. */
+import { assert } from "../assert.ts";
+import { limits } from "../limits.ts";
+import { A, C, type ChainNumber, H, SLOT_BYTES, SLOT_FREE, SLOT_ID_BYTE, SLOTS_BYTE } from "./layout.ts";
+import { growIndex, type Shard } from "./shard.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export const hashOf = (id: string): number => Bun.hash.xxHash32(id, 0);
+
+/** Word index of a slot within the index file. */
+export const slotWord = (slot: number): number => (SLOTS_BYTE + slot * SLOT_BYTES) >>> 2;
+
+/** Word index of a chain of a slot. */
+export const chainWord = (slot: number, chain: ChainNumber): number => slotWord(slot) + A.chain + chain * C.words;
+
+export const slotsUsed = (shard: Shard): number =>
+  Math.min(Atomics.load(shard.index.words, H.slotsUsed), (shard.index.length - SLOTS_BYTE) / SLOT_BYTES);
+
+export const slotState = (shard: Shard, slot: number): number =>
+  Atomics.load(shard.index.words, slotWord(slot) + A.state);
+
+export function slotId(shard: Shard, slot: number): string {
+  const at = SLOTS_BYTE + slot * SLOT_BYTES + SLOT_ID_BYTE;
+  const bytes = shard.index.bytes;
+  const length = Math.min(bytes[at] as number, limits.agentIdChars);
+  return decoder.decode(bytes.subarray(at + 1, at + 1 + length));
+}
+
+/** The slot of a registered agent, or -1. Without the lock the answer may be out of date by the time it is used. */
+export function findSlot(shard: Shard, id: string): number {
+  const words = shard.index.words;
+  const hash = hashOf(id);
+  const used = slotsUsed(shard);
+  const is = (slot: number): boolean => {
+    const at = slotWord(slot);
+    return (
+      words[at + A.idHash] === hash && Atomics.load(words, at + A.state) !== SLOT_FREE && slotId(shard, slot) === id
+    );
+  };
+  const hint = shard.slotOf.get(id);
+  if (hint !== undefined && hint < used && is(hint)) return hint;
+  for (let slot = 0; slot < used; slot++) {
+    if (is(slot)) {
+      shard.slotOf.set(id, slot);
+      return slot;
+    }
+  }
+  return -1;
+}
+
+/**
+ * Takes a free slot for `id` and writes everything but its state, so that a death on the way leaves it free. Under the
+ * lock, between `dirty` and `clean`. Undefined at the shard's bound or where the file system is full.
+ */
+export function allocateSlot(shard: Shard, id: string): number | undefined {
+  const used = slotsUsed(shard);
+  let slot = 0;
+  while (slot < used && slotState(shard, slot) !== SLOT_FREE) slot++;
+  if (slot === used) {
+    if (used >= limits.agentsPerShard) return undefined;
+    if (used >= (shard.index.words[H.slotCapacity] as number) && growIndex(shard) < 0) return undefined;
+    Atomics.store(shard.index.words, H.slotsUsed, used + 1);
+  }
+  const words = shard.index.words;
+  const at = slotWord(slot);
+  const generation = ((words[at + A.generation] as number) + 1) >>> 0;
+  words.fill(0, at, at + SLOT_ID_BYTE / 4);
+  words[at + A.generation] = generation;
+  words[at + A.idHash] = hashOf(id);
+  const text = encoder.encode(id);
+  assert(text.length <= limits.agentIdChars, "an agent id was validated at the edge");
+  const idAt = SLOTS_BYTE + slot * SLOT_BYTES + SLOT_ID_BYTE;
+  shard.index.bytes[idAt] = text.length;
+  shard.index.bytes.set(text, idAt + 1);
+  shard.slotOf.set(id, slot);
+  return slot;
+}
+
+export const depthOf = (shard: Shard, slot: number, chain: ChainNumber): number =>
+  Atomics.load(shard.index.words, chainWord(slot, chain) + C.depth);

@@ -1,0 +1,111 @@
+/** Removing what dead processes left on a bus. Everything here may be done by any process at any time. */
+
+import { openToRing } from "../os/fifo.ts";
+import { closeFile, unlinkFile } from "../os/file.ts";
+import { E } from "../os/libc.ts";
+import { isAlive } from "../os/process.ts";
+import { listDirectory, removeTree } from "../os/tree.ts";
+import { bellPath } from "./bell.ts";
+import { blobName } from "./blobs.ts";
+import type { Swept } from "./contract.ts";
+import {
+  A,
+  CHAIN,
+  FLAG_BLOB,
+  H,
+  positionOf,
+  R,
+  S,
+  SEGMENT_HEADER_BYTES,
+  SLOT_AWAY,
+  SLOT_FREE,
+  SLOT_HOSTED,
+  TABLE_ENTRIES,
+} from "./layout.ts";
+import { freeHosting, isHostedHere, takeHosting } from "./leases.ts";
+import { bodyOf, inspect, isTaken, lengthOf } from "./record.ts";
+import { entryWord, placeOf } from "./segments.ts";
+import { clean, dirty, type Shard, withShard } from "./shard.ts";
+import { depthOf, slotId, slotState, slotsUsed, slotWord } from "./slots.ts";
+
+/**
+ * Ends the hosting of a slot: it keeps its inbox if that holds messages and is free otherwise. Under the lock.
+ *
+ * @returns how many messages are unread.
+ */
+export function vacate(shard: Shard, slot: number): number {
+  const words = shard.index.words;
+  const at = slotWord(slot);
+  const unread = depthOf(shard, slot, CHAIN.data) + depthOf(shard, slot, CHAIN.control);
+  dirty(shard);
+  words[at + A.hostPid] = 0;
+  words[at + A.bell] = 0;
+  words[at + A.bell + 1] = 0;
+  Atomics.store(words, at + A.state, unread === 0 ? SLOT_FREE : SLOT_AWAY);
+  clean(shard);
+  return unread;
+}
+
+export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
+  const agents: string[] = [];
+  const named = new Set<string>();
+  let damaged = 0;
+  // Blobs are listed before the records are read: one that is written meanwhile belongs to a living writer.
+  const blobs = listDirectory(`${dir}/blobs`);
+  for (const shard of shards) {
+    withShard(shard, () => {
+      vacateDead(shard, agents);
+      nameBlobs(shard, named);
+      damaged += shard.index.words[H.damaged] as number;
+    });
+  }
+  for (const id of agents) removeTree(`${dir}/agents/${id}`);
+  return { agents, bells: sweepBells(dir), blobs: sweepBlobs(dir, blobs, named), damaged };
+}
+
+function vacateDead(shard: Shard, agents: string[]): void {
+  for (let slot = 0; slot < slotsUsed(shard); slot++) {
+    const state = slotState(shard, slot);
+    if (state === SLOT_FREE || isHostedHere(shard, slot) || !takeHosting(shard, slot)) continue;
+    const id = slotId(shard, slot);
+    if (vacate(shard, slot) === 0 || state === SLOT_HOSTED) agents.push(id);
+    freeHosting(shard, slot);
+  }
+}
+
+/** Collects the blobs that unread records name. */
+function nameBlobs(shard: Shard, named: Set<string>): void {
+  const words = shard.index.words;
+  for (let entry = 0; entry < TABLE_ENTRIES; entry++) {
+    if (words[entryWord(entry) + S.number] === 0) continue;
+    const used = words[entryWord(entry) + S.used] as number;
+    for (let at = SEGMENT_HEADER_BYTES; at < used; ) {
+      const place = placeOf(shard, positionOf(entry, at));
+      if (place === undefined || inspect(place, shard.segmentBytes) !== "whole") break;
+      at += lengthOf(place);
+      if (((place.words[place.word + R.flags] as number) & FLAG_BLOB) !== 0 && !isTaken(place))
+        named.add(blobName(bodyOf(place)));
+    }
+  }
+}
+
+function sweepBlobs(dir: string, blobs: readonly string[], named: ReadonlySet<string>): number {
+  let removed = 0;
+  for (const blob of blobs) {
+    const writer = /^\.?(\d+)-(\d+)-/.exec(blob);
+    const living = writer !== null && isAlive({ pid: Number(writer[1]), startTicks: Number(writer[2]) });
+    if (!living && !named.has(blob) && unlinkFile(`${dir}/blobs/${blob}`) === 0) removed++;
+  }
+  return removed;
+}
+
+function sweepBells(dir: string): number {
+  let removed = 0;
+  for (const name of listDirectory(`${dir}/bells`)) {
+    const path = bellPath(dir, Number.parseInt(name, 16));
+    const fd = openToRing(path);
+    if (fd >= 0) closeFile(fd);
+    else if (fd === -E.NXIO && unlinkFile(path) === 0) removed++;
+  }
+  return removed;
+}
