@@ -1,7 +1,7 @@
 /** The entry: finds the subcommand, reads its arguments, runs it, turns whatever happens into an exit status. */
+import type { Env } from "../src/bus/directory.ts";
 import { CfnError } from "../src/errors.ts";
 import { parseArgv } from "./argv.ts";
-import type { Env } from "./command.ts";
 import { commands } from "./commands.ts";
 import { exitStatus, statusOf } from "./exit.ts";
 import { OutputClosed, print } from "./output.ts";

@@ -5,8 +5,7 @@
  * may be repeated. `argv.ts` reads the command line by them, strictly.
  */
 import type { BooleanArgDef, EnumArgDef, PositionalArgDef, StringArgDef } from "citty";
-
-export type Env = Readonly<Record<string, string | undefined>>;
+import type { Env } from "../src/bus/directory.ts";
 
 /** How the text of a value becomes the value. `values.ts` has those that several commands use. */
 export interface ValueType<T> {

@@ -1,4 +1,5 @@
 import { CfnError } from "../src/errors.ts";
+import { shown } from "./values.ts";
 
 /** A name that is none of those there are. The edge adds the near ones when it reports it (`nearest.ts`). */
 export class UnknownName extends CfnError {
@@ -9,6 +10,6 @@ export class UnknownName extends CfnError {
     readonly candidates: readonly string[],
     remedy = "",
   ) {
-    super(code, `no such ${kind}: ${JSON.stringify(given.length > 80 ? `${given.slice(0, 77)}...` : given)}`, remedy);
+    super(code, `no such ${kind}: ${shown(given)}`, remedy);
   }
 }

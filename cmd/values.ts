@@ -1,8 +1,9 @@
 /** The kinds of option values. Each says what it expects, so that a refusal always names the form and the range. */
+import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import { isAgentId } from "../src/message/message.ts";
 import { formatBytes, formatDuration, parseBytes, parseDurationMs, parseWhole } from "../src/message/quantity.ts";
-import type { ValueType } from "./command.ts";
+import type { Arg, ValueType } from "./command.ts";
 
 const within = (value: number | undefined, least: number, most: number): number | undefined =>
   value !== undefined && value >= least && value <= most ? value : undefined;
@@ -40,3 +41,21 @@ export const path: ValueType<string> = {
   expects: "a path: not empty, without NUL",
   read: (text) => (text === "" || text.includes("\0") ? undefined : text),
 };
+
+/** Shows a value in a message: quoted, control characters escaped, long ones cut. */
+export function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
+}
+
+/** Reads the text given for `name`, or throws CfnError("usage") with the name, the text and what was expected. */
+export function readValue(arg: Arg, text: string, name: string): unknown {
+  if (arg.type === "boolean") return true;
+  if (arg.type === "enum") {
+    if (arg.options.includes(text)) return text;
+    throw new CfnError("usage", `${name} ${shown(text)}: expected ${arg.options.join(", ")}`);
+  }
+  if (arg.value === undefined) return text;
+  const value = arg.value.read(text);
+  if (value === undefined) throw new CfnError("usage", `${name} ${shown(text)}: expected ${arg.value.expects}`);
+  return value;
+}
