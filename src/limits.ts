@@ -56,6 +56,12 @@ export const limits = {
   outputBytes: 256 * MiB,
   heartbeatMs: 1000,
   killGraceMs: 2000,
+  environmentStringBytes: 128 * KiB,
+  spawnTries: 12,
+  spawnBackoffMs: 20,
+  spawnBackoffMsMax: 2000,
+  resultsPerBatch: 256,
+  mailAhead: 16,
 } as const;
 
 assert(limits.recordBytes * 4 <= limits.segmentBytesSmall, "a segment holds several records of the largest size");
