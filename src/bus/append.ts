@@ -1,10 +1,10 @@
 /** Appending a message to an inbox: the checks, the record, the links. Under the shard's lock. */
 import { limits } from "../limits.ts";
 import { compact, compactSome } from "./compact.ts";
-import { A, C, CHAIN, type ChainNumber, entryOf, H, recordBytes, SLOT_FREE } from "./layout.ts";
+import { A, C, CHAIN, type ChainNumber, entryOf, H, R, recordBytes, SLOT_FREE } from "./layout.ts";
 import { lastSequence, type PairKey, recordSequence, reservePair } from "./pairs.ts";
-import { linkNext, tailRoom, writeRecord } from "./record.ts";
-import { countLive, placeOf, rotate } from "./segments.ts";
+import { bodyBound, lengthOf, linkNext, tailRoom, writeRecord } from "./record.ts";
+import { countLive, type Place, placeOf, rotate } from "./segments.ts";
 import { clean, dirty, type Shard } from "./shard.ts";
 import { chainWord, findSlot, slotState, slotWord } from "./slots.ts";
 
@@ -12,9 +12,10 @@ export interface Parcel {
   readonly to: string;
   readonly chain: ChainNumber;
   readonly key: PairKey;
-  readonly body: Uint8Array;
+  /** The message's text, or the reference to its blob. */
+  readonly body: string | Uint8Array;
   readonly flags: number;
-  /** Bytes that count against the inbox. */
+  /** Bytes that count against the inbox; 0 for those of the body. */
   readonly charge: number;
   /** The sender's own number, where it retries; 0 to number it here. */
   readonly sequence: number;
@@ -43,12 +44,15 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   let words = shard.index.words;
   if ((words[chainWord(slot, chain) + C.depth] as number) >= most)
     return { status: "full", what: "inbox", limit: `${most} messages` };
-  if (chain === CHAIN.data && (words[slotWord(slot) + A.bytes] as number) + parcel.charge > limits.inboxBytes) {
+  if (
+    chain === CHAIN.data &&
+    (words[slotWord(slot) + A.bytes] as number) + (parcel.charge || parcel.body.length) > limits.inboxBytes
+  ) {
     return { status: "full", what: "inbox", limit: `${limits.inboxBytes} bytes` };
   }
 
   dirty(shard);
-  if (!reservePair(shard, key) || !makeRoom(shard, recordBytes(parcel.body.length), chain === CHAIN.control)) {
+  if (!reservePair(shard, key) || !makeRoom(shard, recordBytes(bodyBound(parcel.body)), chain === CHAIN.control)) {
     clean(shard);
     return busFull(shard);
   }
@@ -76,10 +80,12 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   else linkNext(before, position);
   words[chainAt + C.tail] = position;
   words[chainAt + C.sequence] = inboxSequence;
-  if (chain === CHAIN.data)
-    words[slotWord(slot) + A.bytes] = (words[slotWord(slot) + A.bytes] as number) + parcel.charge;
-  if (parcel.flags !== 0) words[H.blobBytes] = (words[H.blobBytes] as number) + parcel.charge;
-  countLive(shard, entryOf(position), 1, recordBytes(parcel.body.length));
+  const place = placeOf(shard, position) as Place;
+  const charge = place.words[place.word + R.charge] as number;
+  const at = slotWord(slot);
+  if (chain === CHAIN.data) words[at + A.bytes] = (words[at + A.bytes] as number) + charge;
+  if (parcel.flags !== 0) words[H.blobBytes] = (words[H.blobBytes] as number) + charge;
+  countLive(shard, entryOf(position), 1, lengthOf(place));
   recordSequence(shard, key, slot, sequence);
   Atomics.add(words, chainAt + C.depth, 1);
   clean(shard);

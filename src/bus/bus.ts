@@ -8,7 +8,7 @@ import { assert } from "../assert.ts";
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { decodeMessage, encodeMessage } from "../message/encode.ts";
-import { messageIds } from "../message/ids.ts";
+import { messageIds, senderOf } from "../message/ids.ts";
 import { type Chain, type Draft, isAgentId, type Message } from "../message/message.ts";
 import { unixSeconds } from "../os/clock.ts";
 import { ownIdentity } from "../os/process.ts";
@@ -34,7 +34,7 @@ import { readMeta, shardName } from "./directory.ts";
 import { type Copy, copyOldest, takeOldest } from "./inbox.ts";
 import { A, CHAIN, FLAG_BLOB, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
 import { freeHosting, freeLease, takeHosting, takeLease } from "./leases.ts";
-import { pairKey } from "./pairs.ts";
+import { type PairKey, pairKey } from "./pairs.ts";
 import { rebuildShard } from "./rebuild.ts";
 import { blobFits } from "./segments.ts";
 import { clean, closeShard, dirty, openShard, type Shard, withShard } from "./shard.ts";
@@ -45,6 +45,13 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const nextId = messageIds(randomId());
 const roles: readonly Role[] = ["guest", "worker", "coordinator", "master"];
+
+interface Route {
+  readonly shard: Shard;
+  readonly key: PairKey;
+}
+
+const ROUTES_KEPT = 50_000;
 
 /** A draft made ready: encoded, its large body stored. */
 interface Prepared {
@@ -62,6 +69,8 @@ class OpenBus implements Bus {
   readonly info: BusInfo;
   private readonly shards: (Shard | undefined)[];
   private readonly ringer: Ringer;
+  /** What follows from a (sender, recipient) alone, kept for the next message. */
+  private readonly routes = new Map<string, Route>();
   private closed = false;
 
   constructor(dir: string) {
@@ -136,36 +145,31 @@ class OpenBus implements Bus {
   }
 
   private prepare(draft: Draft): Prepared | Sent {
-    assert(
-      isAgentId(draft.to) && isAgentId(draft.from),
-      `agent ids are validated at the edge: "${draft.from}" to "${draft.to}"`,
-    );
-    const shard = this.shardOf(draft.to);
+    const { shard, key } = this.route(draft.from, draft.to);
+    assert(draft.msgId === undefined || senderOf(draft.msgId) !== undefined, `"${draft.msgId}" is a message id`);
     const msgId = draft.msgId ?? nextId(draft.from);
-    let body: Uint8Array = encoder.encode(encodeMessage(draft, msgId, draft.timestamp ?? unixSeconds()));
-    const charge = body.length;
-    let flags = 0;
-    if (charge > limits.recordBytes) {
-      assert(charge <= limits.batchLineBytes, "a payload's size is validated at the edge");
-      const stored = blobFits(shard, charge) ? storeBlob(this.info.dir, body) : 0;
-      if (typeof stored === "number") return { status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` };
-      body = stored;
-      flags = FLAG_BLOB;
+    const text = encodeMessage(draft, msgId, draft.timestamp ?? unixSeconds());
+    const parcel = { to: draft.to, chain: CHAIN[draft.chain ?? "data"], key, sequence: draft.sequence ?? 0 };
+    if (text.length * 3 <= limits.recordBytes)
+      return { msgId, shard, parcel: { ...parcel, body: text, flags: 0, charge: 0 } };
+    const body = encoder.encode(text);
+    assert(body.length <= limits.batchLineBytes, "a payload's size is validated at the edge");
+    if (body.length <= limits.recordBytes) return { msgId, shard, parcel: { ...parcel, body, flags: 0, charge: 0 } };
+    const stored = blobFits(shard, body.length) ? storeBlob(this.info.dir, body) : 0;
+    if (typeof stored === "number") return { status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` };
+    return { msgId, shard, parcel: { ...parcel, body: stored, flags: FLAG_BLOB, charge: body.length } };
+  }
+
+  private route(from: string, to: string): Route {
+    const name = `${from} ${to}`;
+    let route = this.routes.get(name);
+    if (route === undefined) {
+      assert(isAgentId(to) && isAgentId(from), `agent ids are validated at the edge: "${from}" to "${to}"`);
+      if (this.routes.size >= ROUTES_KEPT) this.routes.clear();
+      route = { shard: this.shardOf(to), key: pairKey(from, to) };
+      this.routes.set(name, route);
     }
-    const chain = CHAIN[draft.chain ?? "data"];
-    return {
-      msgId,
-      shard,
-      parcel: {
-        to: draft.to,
-        chain,
-        key: pairKey(draft.from, draft.to),
-        body,
-        flags,
-        charge,
-        sequence: draft.sequence ?? 0,
-      },
-    };
+    return route;
   }
 
   private finish({ msgId, parcel }: Prepared, appended: Appended): Sent {
@@ -173,7 +177,7 @@ class OpenBus implements Bus {
       if (appended.bell !== 0) this.ringer.ring(appended.bell);
       return { status: "accepted", msgId, sequence: appended.sequence };
     }
-    if (parcel.flags !== 0) dropBlob(this.info.dir, parcel.body);
+    if (typeof parcel.body !== "string" && parcel.flags !== 0) dropBlob(this.info.dir, parcel.body);
     if (appended.status === "duplicate") return { status: "duplicate", msgId, sequence: appended.sequence };
     if (appended.status === "gone") return { status: "gone", to: parcel.to };
     return appended;

@@ -40,20 +40,32 @@ export function tailRoom(shard: Shard): number {
   return tail < 0 ? 0 : shard.segmentBytes - (shard.index.words[entryWord(tail) + S.used] as number);
 }
 
+const encoder = new TextEncoder();
+
+/** The most bytes that a body may take: a UTF-16 unit becomes at most three bytes. */
+export const bodyBound = (body: string | Uint8Array): number =>
+  typeof body === "string" ? body.length * 3 : body.length;
+
 /**
- * Writes and commits a record at the tail, which has room for it. Links and counts are the caller's. Between `dirty` and
- * `clean`: a death before the commit leaves nothing, a death after it leaves a whole record that the rebuild finds.
+ * Writes and commits a record at the tail, which has room for it; a text is encoded in place. Links and counts are the
+ * caller's. Between `dirty` and `clean`: a death before the commit leaves nothing, one after it leaves a whole record that
+ * the rebuild finds. `charge` 0 stands for the body's own length.
  */
-export function writeRecord(shard: Shard, header: RecordHeader, body: Uint8Array): number {
+export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): number {
   const entry = (shard.index.words[H.tail] as number) - 1;
   const usedAt = entryWord(entry) + S.used;
   const at = shard.index.words[usedAt] as number;
-  const length = recordBytes(body.length);
+  const bound = recordBytes(bodyBound(body));
   const segment = segmentAt(shard, entry);
-  assert(segment !== undefined && at + length <= shard.segmentBytes, "the tail segment has room for the record");
+  assert(segment !== undefined && at + bound <= shard.segmentBytes, "the tail segment has room for the record");
   const { words, bytes } = segment.mapping;
   const word = at >>> 2;
-  Atomics.store(words, word + R.commit, (IN_PROGRESS | length) >>> 0);
+  Atomics.store(words, word + R.commit, (IN_PROGRESS | bound) >>> 0);
+  const bodyAt = at + RECORD_HEADER_BYTES;
+  let written = body.length;
+  if (typeof body === "string") written = encoder.encodeInto(body, bytes.subarray(bodyAt, at + bound)).written;
+  else bytes.set(body, bodyAt);
+  const length = recordBytes(written);
   words[word + R.next] = 0;
   words[word + R.state] = 0;
   words[word + R.inbox] = (header.slot << 1) | header.chain;
@@ -62,12 +74,11 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: Uint8Array
   words[word + R.senderSequence] = header.senderSequence;
   words[word + R.keyLow] = header.keyLow;
   words[word + R.keyHigh] = header.keyHigh;
-  words[word + R.bodyBytes] = body.length;
+  words[word + R.bodyBytes] = written;
   words[word + R.flags] = header.flags;
-  words[word + R.charge] = header.charge;
+  words[word + R.charge] = header.charge === 0 ? written : header.charge;
   words[word + 13] = 0;
-  bytes.set(body, at + RECORD_HEADER_BYTES);
-  words[word + R.crc] = checksum(bytes, at, body.length);
+  words[word + R.crc] = checksum(bytes, at, written);
   Atomics.store(words, word + R.commit, length);
   shard.index.words[usedAt] = at + length;
   return positionOf(entry, at);

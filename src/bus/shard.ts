@@ -36,8 +36,8 @@ export interface Shard {
   /** Mapped segments by table entry; a number that differs from the table's is of a segment since retired. */
   readonly segments: Map<number, Segment>;
   pairs: { number: number; mapping: Mapping } | undefined;
-  /** Where agents were last found: id to slot. A hint, checked at each use. */
-  readonly slotOf: Map<string, number>;
+  /** Where agents were last found. A hint, checked at each use. */
+  readonly slotOf: Map<string, { readonly slot: number; readonly generation: number }>;
   /** Set by the bus: makes the index true again. */
   readonly rebuild: (shard: Shard) => void;
 }

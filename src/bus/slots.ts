@@ -31,21 +31,21 @@ export function slotId(shard: Shard, slot: number): string {
 /** The slot of a registered agent, or -1. Without the lock the answer may be out of date by the time it is used. */
 export function findSlot(shard: Shard, id: string): number {
   const words = shard.index.words;
-  const hash = hashOf(id);
   const used = slotsUsed(shard);
-  const is = (slot: number): boolean => {
-    const at = slotWord(slot);
-    return (
-      words[at + A.idHash] === hash && Atomics.load(words, at + A.state) !== SLOT_FREE && slotId(shard, slot) === id
-    );
-  };
   const hint = shard.slotOf.get(id);
-  if (hint !== undefined && hint < used && is(hint)) return hint;
+  if (hint !== undefined && hint.slot < used) {
+    const at = slotWord(hint.slot);
+    // A slot's generation names its tenant, so the id need not be compared again.
+    if (words[at + A.generation] === hint.generation && Atomics.load(words, at + A.state) !== SLOT_FREE)
+      return hint.slot;
+  }
+  const hash = hashOf(id);
   for (let slot = 0; slot < used; slot++) {
-    if (is(slot)) {
-      shard.slotOf.set(id, slot);
-      return slot;
-    }
+    const at = slotWord(slot);
+    if (words[at + A.idHash] !== hash || Atomics.load(words, at + A.state) === SLOT_FREE || slotId(shard, slot) !== id)
+      continue;
+    shard.slotOf.set(id, { slot, generation: words[at + A.generation] as number });
+    return slot;
   }
   return -1;
 }
@@ -74,7 +74,7 @@ export function allocateSlot(shard: Shard, id: string): number | undefined {
   const idAt = SLOTS_BYTE + slot * SLOT_BYTES + SLOT_ID_BYTE;
   shard.index.bytes[idAt] = text.length;
   shard.index.bytes.set(text, idAt + 1);
-  shard.slotOf.set(id, slot);
+  shard.slotOf.set(id, { slot, generation });
   return slot;
 }
 

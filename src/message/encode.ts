@@ -1,19 +1,32 @@
 /** Messages to text and back. The sequence and attempt numbers are not in the text: the bus keeps them in the record. */
 import type { Draft, Json, Message } from "./message.ts";
 
-/** The text of a message on the bus, as JSON. */
+/** JSON.stringify of the value given last, kept: a sender's next message mostly has the same type and millisecond. */
+function remembering<T extends string | number>(): (value: T) => string {
+  let last: T | undefined;
+  let text = "";
+  return (value) => {
+    if (value !== last) {
+      text = JSON.stringify(value);
+      last = value;
+    }
+    return text;
+  };
+}
+
+const typeText = remembering<string>();
+const timeText = remembering<number>();
+
+/**
+ * The text of a message on the bus, as JSON. Put together by hand, which takes half the time of one JSON.stringify over an
+ * object of all fields: agent ids and message ids need no escaping (`isAgentId`, `messageIds`).
+ */
 export function encodeMessage(draft: Draft, msgId: string, timestamp: number): string {
-  return JSON.stringify({
-    msg_id: msgId,
-    from: draft.from,
-    to: draft.to,
-    type: draft.type,
-    timestamp,
-    payload: draft.payload,
-    reply_to: draft.replyTo,
-    run_id: draft.runId,
-    requires_ack: draft.requiresAck,
-  });
+  let text = `{"msg_id":"${msgId}","from":"${draft.from}","to":"${draft.to}","type":${typeText(draft.type)},"timestamp":${timeText(timestamp)},"payload":${JSON.stringify(draft.payload)}`;
+  if (draft.replyTo !== undefined) text += `,"reply_to":${JSON.stringify(draft.replyTo)}`;
+  if (draft.runId !== undefined) text += `,"run_id":${JSON.stringify(draft.runId)}`;
+  if (draft.requiresAck !== undefined) text += `,"requires_ack":${draft.requiresAck}`;
+  return `${text}}`;
 }
 
 /** The message that `text` holds. `attempt` is shown from the second on. */

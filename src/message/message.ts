@@ -1,5 +1,7 @@
 /** The message as every reader sees it. Field names are the wire's (and the command line's), hence snake_case. Pure. */
 
+import { limits } from "../limits.ts";
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** Lower-case letters, digits, `_` and `-`, at most 63, beginning with a letter or digit: safe as a path element. */
@@ -28,7 +30,7 @@ export interface Draft {
   readonly to: string;
   readonly type: string;
   readonly payload: Json;
-  /** Default: a fresh id. */
+  /** Default: a fresh id. One of `messageIds` (`ids.ts`), asserted. */
   readonly msgId?: string;
   /** Default: now. Unix seconds. */
   readonly timestamp?: number;
@@ -45,4 +47,11 @@ export type Chain = "data" | "control";
 
 export function isAgentId(text: string): boolean {
   return AGENT_ID.test(text);
+}
+
+const MESSAGE_TYPE = new RegExp(`^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,${limits.typeChars - 1}}$`);
+
+/** A word that says what a message is: letters, digits and `_.:/-`, at most `limits.typeChars`. */
+export function isMessageType(text: string): boolean {
+  return MESSAGE_TYPE.test(text);
 }
