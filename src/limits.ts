@@ -15,6 +15,8 @@ export const limits = {
   typeChars: 64,
   batchLineBytes: 1 * MiB + 64 * KiB,
   batchMessages: 4096,
+  /** Sequence numbers are 32-bit words on the bus. */
+  sequenceMost: 2 ** 32 - 1,
 
   // Bus
   shardsDefault: 8,
@@ -37,8 +39,14 @@ export const limits = {
   lockWaitMs: 10_000,
   lockStoppedHolderMs: 200,
   pollMs: 200,
+  fullRetryMs: 4,
   sendTimeoutMs: 30_000,
   askTimeoutMs: 60_000,
+  /** How long `recv` waits for a pipe's reader to take a line before it counts it as taken. */
+  handOverMs: 1000,
+  /** How long `recv` without --wait waits for its turn at an inbox. */
+  inboxTurnMs: 2000,
+  sendRetryMostMs: 100,
 
   // Swarm
   agentsMax: 20_000,

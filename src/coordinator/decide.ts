@@ -19,8 +19,6 @@ export type RunEvent =
   | { readonly type: "task_available"; readonly task: TaskSpec }
   | { readonly type: "tasks_ended" }
   | { readonly type: "result"; readonly result: ResultPayload }
-  /** The task could not be handed over now: the inbox is full. */
-  | { readonly type: "undelivered"; readonly seq: number }
   /** A coordinator died before its `bye`. */
   | { readonly type: "lost"; readonly coordinator: string; readonly detail: string }
   /** The user or the time limit ends the run. Sent again with grace 0 for "at once". */
@@ -148,9 +146,6 @@ export class RunState {
       case "result":
         this.result(event.result, commands);
         break;
-      case "undelivered":
-        this.takeBack(event.seq);
-        return commands; // Given out again at the next event: at once would meet the same full inbox.
       case "lost":
         this.lost(event.coordinator, event.detail, commands);
         break;
@@ -197,14 +192,6 @@ export class RunState {
     else if (result.reason === "cancelled") this.tally.cancelled++;
     else this.tally.failed++;
     commands.push({ type: "settle", task, result });
-  }
-
-  private takeBack(seq: number): void {
-    const out = this.out.get(seq);
-    if (out === undefined) return;
-    this.remove(out);
-    if (out.attempt === 1) (this.teams.get(out.coordinator) as Team).share++;
-    this.waiting.addFirst({ task: out.task, attempt: out.attempt });
   }
 
   private remove(out: Out): void {

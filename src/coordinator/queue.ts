@@ -21,14 +21,6 @@ export class Queue<T> {
     else this.entries.splice(at, 0, entry);
   }
 
-  /** Before all others of its priority. */
-  addFirst(entry: T): void {
-    const priority = this.priorityOf(entry);
-    let at = this.head;
-    while (at < this.entries.length && this.priorityOf(this.entries[at] as T) > priority) at++;
-    this.entries.splice(at, 0, entry);
-  }
-
   take(): T | undefined {
     if (this.size === 0) return undefined;
     const entry = this.entries[this.head++];

@@ -27,13 +27,6 @@ export class Tally {
     this.results.add(msgId);
   }
 
-  /** The message never went out, because its recipient is gone: nothing is expected of it. */
-  taskUnsent(msgId: string): void {
-    this.expected -= 2;
-    this.tasks.delete(msgId);
-    this.results.delete(msgId);
-  }
-
   /**
    * A result message was received. `taskMsgId` is the id by which its sender received the task, if it says so.
    * False if it is a duplicate, which the caller ignores.

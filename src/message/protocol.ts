@@ -59,7 +59,7 @@ export interface CancelPayload {
 /** No further tasks will come: end every agent (grace_ms 0: at once), send their results, then `bye`. */
 export interface StopPayload {
   readonly grace_ms: number;
-  /** To a coordinator: agents that run may finish, and only what has not begun is cancelled. */
+  /** To a coordinator: it and the agents that run go on; only what has not begun is cancelled. */
   readonly finish?: boolean;
 }
 

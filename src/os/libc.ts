@@ -119,6 +119,7 @@ export const E = {
   NOMEM: 12,
   ACCES: 13,
   EXIST: 17,
+  XDEV: 18,
   NOTDIR: 20,
   ISDIR: 21,
   INVAL: 22,

@@ -1,0 +1,226 @@
+/**
+ * What the run prints, and what becomes of the agents' output files. One task at a time, so that no two agents' output
+ * mixes. An entry goes through: (keep-order: wait for its turn) → print → store in the results folder or remove.
+ */
+import { limits } from "../limits.ts";
+import { type ResultPayload, spoolPath } from "../message/protocol.ts";
+import { closeFile, O, openFile, readInto, seekTo, unlinkFile } from "../os/file.ts";
+import { resultObject } from "./ndjson.ts";
+import { Queue } from "./queue.ts";
+import type { ResultFolders } from "./results.ts";
+import { Sink } from "./sink.ts";
+import type { TaskSpec } from "./spec.ts";
+import { LineTagger } from "./tagging.ts";
+
+export interface OutputOptions {
+  readonly spool: string;
+  readonly json: boolean;
+  readonly tag: boolean;
+  readonly keepOrder: boolean;
+  readonly lineBuffer: boolean;
+  readonly results: ResultFolders | undefined;
+  /** The first task of this run that has not been finished by an earlier one: what keep-order begins with. */
+  readonly isSkipped: (seq: number) => boolean;
+  /** Nothing can be printed any more. Called once. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+interface Entry {
+  readonly task: TaskSpec;
+  readonly result: ResultPayload;
+}
+
+/** Where the print-out of a running attempt has come to (line-buffer). */
+interface Following {
+  readonly task: TaskSpec;
+  readonly tagger: LineTagger | undefined;
+  at: number;
+}
+
+const CHUNK_BYTES = 64 * 1024;
+const NEWLINE = 10;
+const newline = new Uint8Array([NEWLINE]);
+const encoder = new TextEncoder();
+
+export class Output {
+  private readonly stdout = new Sink(1);
+  private readonly stderr = new Sink(2);
+  private readonly ready = new Queue<Entry>(() => 0);
+  /** Finished out of turn (keep-order). */
+  private readonly early = new Map<number, Entry>();
+  private nextSeq = 1;
+  private readonly following = new Map<string, Following>();
+  private printing: Promise<void> | undefined;
+  private failed = false;
+
+  constructor(private readonly options: OutputOptions) {}
+
+  /** Finished tasks whose output is not out yet. */
+  get held(): number {
+    return this.ready.size + this.early.size;
+  }
+
+  /** A task's final result. */
+  add(task: TaskSpec, result: ResultPayload): void {
+    const entry = { task, result };
+    if (!this.options.keepOrder) this.ready.add(entry);
+    else {
+      this.early.set(task.seq, entry);
+      for (;;) {
+        const next = this.early.get(this.nextSeq);
+        if (next !== undefined) {
+          this.early.delete(this.nextSeq);
+          this.ready.add(next);
+        } else if (!this.options.isSkipped(this.nextSeq)) break;
+        this.nextSeq++;
+      }
+    }
+    this.printing ??= this.printAll();
+  }
+
+  /** An attempt that is followed by another: its output is dropped. */
+  discard(result: ResultPayload): void {
+    for (const stream of ["out", "err"] as const) {
+      const path = spoolPath(this.options.spool, result.seq, result.attempt, stream);
+      this.following.delete(path);
+      unlinkFile(path);
+    }
+  }
+
+  /** Prints whole lines that running agents have written by now. */
+  follow(underWay: Iterable<{ readonly task: TaskSpec; readonly attempt: number }>): void {
+    if (this.failed) return;
+    for (const { task, attempt } of underWay) {
+      for (const stream of ["out", "err"] as const) {
+        const path = spoolPath(this.options.spool, task.seq, attempt, stream);
+        const state = this.following.get(path) ?? { task, tagger: this.tagger(task, attempt), at: 0 };
+        const bytes = readFrom(path, state.at, CHUNK_BYTES);
+        if (bytes === undefined || bytes.length === 0) continue;
+        this.following.set(path, state);
+        const lines = bytes.lastIndexOf(NEWLINE) + 1;
+        // A line longer than the chunk goes out in pieces: holding it would need memory without bound.
+        const whole = lines === 0 && bytes.length === CHUNK_BYTES ? bytes : bytes.subarray(0, lines);
+        state.at += whole.length;
+        if (whole.length > 0) this.emit(stream, state.tagger === undefined ? whole : state.tagger.tagged(whole));
+      }
+    }
+    this.printing ??= this.printAll();
+  }
+
+  /** Resolves when everything is out; what keep-order still holds goes out now. */
+  async end(): Promise<void> {
+    for (const seq of [...this.early.keys()].sort((a, b) => a - b)) this.ready.add(this.early.get(seq) as Entry);
+    this.early.clear();
+    while (this.held > 0 || this.printing !== undefined) {
+      this.printing ??= this.printAll();
+      await this.printing;
+    }
+  }
+
+  private tagger(task: TaskSpec, attempt: number, agent = ""): LineTagger | undefined {
+    if (!this.options.tag) return undefined;
+    return new LineTagger(task.label !== "" ? task.label : agent !== "" ? agent : `${task.id}.${attempt}`);
+  }
+
+  private queued: Promise<void> = Promise.resolve();
+
+  /** Line-buffer: into the sink, in order, without waiting for it. */
+  private emit(stream: "out" | "err", bytes: Uint8Array): void {
+    const sink = stream === "out" ? this.stdout : this.stderr;
+    this.queued = this.queued.then(() => sink.write(bytes)).catch((error) => this.fail(error));
+  }
+
+  private async printAll(): Promise<void> {
+    try {
+      await this.queued;
+      for (let entry = this.ready.take(); entry !== undefined; entry = this.ready.take()) {
+        if (!this.failed) await this.print(entry);
+        this.dispose(entry);
+      }
+      if (!this.failed) {
+        await this.stdout.flush();
+        await this.stderr.flush();
+      }
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.printing = undefined;
+    }
+    if (this.ready.size > 0) this.printing ??= this.printAll();
+  }
+
+  private fail(error: unknown): void {
+    if (this.failed) return;
+    this.failed = true;
+    this.options.onFailure(error);
+  }
+
+  private async print({ task, result }: Entry): Promise<void> {
+    const { spool, json, lineBuffer, tag } = this.options;
+    const paths = { out: spoolPath(spool, task.seq, result.attempt, "out"), err: spoolPath(spool, task.seq, result.attempt, "err") };
+    if (json) {
+      const most = limits.jsonOutputBytes;
+      const text = (path: string, bytes: number) => (bytes === 0 ? new Uint8Array(0) : (readFrom(path, 0, most) ?? new Uint8Array(0)));
+      const object = resultObject(task, result, text(paths.out, result.stdout_bytes), text(paths.err, result.stderr_bytes));
+      return this.stdout.write(encoder.encode(`${JSON.stringify(object)}\n`));
+    }
+    for (const [stream, sink, bytes] of [
+      ["out", this.stdout, result.stdout_bytes],
+      ["err", this.stderr, result.stderr_bytes],
+    ] as const) {
+      if (bytes === 0) continue;
+      const state = this.following.get(paths[stream]);
+      const tagger = state?.tagger ?? this.tagger(task, result.attempt, result.agent_id);
+      const last = await this.copy(paths[stream], state?.at ?? 0, sink, tagger);
+      if ((lineBuffer || tag) && last !== undefined && last !== NEWLINE) await sink.write(newline);
+    }
+  }
+
+  /** Returns the last byte copied. */
+  private async copy(path: string, from: number, sink: Sink, tagger: LineTagger | undefined): Promise<number | undefined> {
+    const fd = openFile(path, O.RDONLY);
+    if (fd < 0) return undefined;
+    try {
+      if (from > 0) seekTo(fd, from);
+      let last: number | undefined;
+      for (;;) {
+        const chunk = new Uint8Array(CHUNK_BYTES);
+        const got = readInto(fd, chunk);
+        if (got <= 0) return last;
+        // A small read keeps its own memory, not a whole chunk.
+        const bytes = got < CHUNK_BYTES / 2 ? chunk.slice(0, got) : chunk.subarray(0, got);
+        last = bytes[got - 1];
+        await sink.write(tagger === undefined ? bytes : tagger.tagged(bytes));
+        if (got < CHUNK_BYTES) return last;
+      }
+    } finally {
+      closeFile(fd);
+    }
+  }
+
+  private dispose({ task, result }: Entry): void {
+    const { spool, results } = this.options;
+    // What never ran has no output.
+    if (results !== undefined && result.started_at > 0) {
+      const path = (stream: "out" | "err") => spoolPath(spool, task.seq, result.attempt, stream);
+      results.store(task, path("out"), path("err"));
+    }
+    this.discard(result);
+  }
+}
+
+/** At most `most` bytes from `offset`; undefined if there is no such file. */
+function readFrom(path: string, offset: number, most: number): Uint8Array | undefined {
+  const fd = openFile(path, O.RDONLY);
+  if (fd < 0) return undefined;
+  if (offset > 0) seekTo(fd, offset);
+  const bytes = new Uint8Array(most);
+  let length = 0;
+  while (length < most) {
+    const got = readInto(fd, bytes.subarray(length));
+    if (got <= 0) break;
+    length += got;
+  }
+  closeFile(fd);
+  return bytes.slice(0, length);
+}

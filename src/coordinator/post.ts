@@ -1,0 +1,84 @@
+/** One role's mail: taking messages from its control chain, and sending with patience. */
+import type { Bus, Delivery, Lease } from "../bus/contract.ts";
+import { CfnError } from "../errors.ts";
+import type { Draft, Message } from "../message/message.ts";
+
+const READ_MOST = 256;
+const SEND_MOST = 1024;
+
+export class Inbox {
+  private readonly lease: Lease;
+
+  /** `id` must be registered by this process. */
+  constructor(bus: Bus, id: string) {
+    const lease = bus.lease(id, "control");
+    if (lease === undefined) throw new CfnError("unavailable", `another process reads the control inbox of ${id}`);
+    this.lease = lease;
+  }
+
+  /** Hands over what has arrived, at most `READ_MOST` messages, and acknowledges it afterwards. False if there was nothing. */
+  take(handle: (message: Message) => void): boolean {
+    const deliveries: Delivery[] = this.lease.read(READ_MOST);
+    for (const { message } of deliveries) handle(message);
+    if (deliveries.length > 0) this.lease.ack(deliveries.length);
+    return deliveries.length > 0;
+  }
+
+  release(): void {
+    this.lease.release();
+  }
+}
+
+export interface Posted {
+  /** The id under which the message is on the bus. */
+  readonly msgId: string;
+  readonly draft: Draft;
+}
+
+/**
+ * Sends in order, and keeps what the bus refuses for want of space until the next `flush`. What it can hold is bounded by
+ * its callers: there are never more tasks and results under way than the coordinators have capacity for.
+ */
+export class Outbox {
+  private waiting: Draft[] = [];
+
+  constructor(
+    private readonly bus: Bus,
+    /** Accepted by the bus. */
+    private readonly onSent: (sent: Posted) => void = () => undefined,
+    /** The recipient is not there any more; the message is dropped. */
+    private readonly onGone: (draft: Draft) => void = () => undefined,
+  ) {}
+
+  get size(): number {
+    return this.waiting.length;
+  }
+
+  add(draft: Draft): void {
+    this.waiting.push(draft);
+  }
+
+  /** True if nothing waits any more. */
+  flush(): boolean {
+    const refused: Draft[] = [];
+    const drafts = this.waiting;
+    this.waiting = [];
+    for (let at = 0; at < drafts.length; at += SEND_MOST) {
+      const batch = drafts.slice(at, at + SEND_MOST);
+      const outcomes = this.bus.sendBatch(batch);
+      outcomes.forEach((sent, n) => {
+        const draft = batch[n] as Draft;
+        if (sent.status === "accepted" || sent.status === "duplicate") this.onSent({ msgId: sent.msgId, draft });
+        else if (sent.status === "gone") this.onGone(draft);
+        else refused.push(draft);
+      });
+      if (refused.length > 0) {
+        // Those after a refused one stay behind it, so that each recipient gets its messages in order.
+        refused.push(...drafts.slice(at + SEND_MOST));
+        break;
+      }
+    }
+    this.waiting = [...refused, ...this.waiting];
+    return this.waiting.length === 0;
+  }
+}

@@ -1,0 +1,98 @@
+/** One coordinator's team: tasks wait for a free seat, go to it as a message, and come back as a result message. */
+import type { Bus } from "../bus/contract.ts";
+import type { Json, Message } from "../message/message.ts";
+import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
+import { isResult } from "./payload.ts";
+import { Outbox } from "./post.ts";
+import { Queue } from "./queue.ts";
+import { Tally } from "./tally.ts";
+
+/** What runs the seats' agents. `src/agent/host.ts` makes it; `cmd/` puts the two together. */
+export interface Hosting {
+  /** A task was published to this seat. */
+  wake(seat: string): void;
+  /** Ends what runs; every task under way gets its result. */
+  stop(graceMs: number): Promise<void>;
+  close(): void;
+}
+
+interface HostingRequest {
+  readonly lead: string;
+  readonly seats: readonly string[];
+  /** Results are in the lead's control inbox. */
+  readonly onResults: () => void;
+}
+
+export type OpenHost = (request: HostingRequest) => Hosting;
+
+export interface TeamOptions {
+  readonly bus: Bus;
+  readonly id: string;
+  readonly runId: string;
+  readonly seats: readonly string[];
+  /** A result, once per task given. */
+  readonly onResult: (result: ResultPayload) => void;
+}
+
+export class Team {
+  readonly tally = new Tally();
+  private readonly queue = new Queue<TaskPayload>(() => 0);
+  /** Never used ones first, then the longest free: without a task list each seat gets one task. */
+  private readonly free: Queue<string>;
+  private readonly busy = new Map<string, TaskPayload>();
+  private readonly outbox: Outbox;
+  private host: Hosting | undefined;
+
+  constructor(private readonly options: TeamOptions) {
+    this.free = new Queue<string>(() => 0);
+    for (const seat of options.seats) this.free.add(seat);
+    this.outbox = new Outbox(options.bus, ({ msgId, draft }) => {
+      this.tally.taskSent(msgId);
+      this.host?.wake(draft.to);
+    });
+  }
+
+  /** Before the first task. */
+  serveBy(host: Hosting): void {
+    this.host = host;
+  }
+
+  /** Tasks given and not answered. */
+  get load(): number {
+    return this.queue.size + this.busy.size;
+  }
+
+  give(tasks: readonly TaskPayload[]): void {
+    for (const task of tasks) this.queue.add(task);
+    this.assign();
+  }
+
+  /** A `result` message from a seat. */
+  received(message: Message): void {
+    if (!this.tally.resultReceived(message.from, message.sequence, message.reply_to)) return;
+    const result: unknown = message.payload;
+    const task = this.busy.get(message.from);
+    if (task === undefined || !isResult(result) || result.seq !== task.seq) return;
+    this.busy.delete(message.from);
+    this.free.add(message.from);
+    this.options.onResult(result);
+  }
+
+  /** Gives waiting tasks to free seats and repeats what the bus refused. Call it after `received`, and now and then. */
+  assign(): void {
+    const { id, runId } = this.options;
+    while (this.queue.size > 0 && this.free.size > 0) {
+      const task = this.queue.take() as TaskPayload;
+      const seat = this.free.take() as string;
+      this.busy.set(seat, task);
+      const payload = task as unknown as Json;
+      this.outbox.add({ from: id, to: seat, type: "task", payload, runId, chain: "control" });
+    }
+    if (this.outbox.size > 0) this.outbox.flush();
+  }
+
+  /** Takes back what no seat has been given. */
+  takeQueued(): TaskPayload[] {
+    return this.queue.takeAll();
+  }
+}

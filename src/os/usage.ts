@@ -1,0 +1,13 @@
+/** What this process uses. */
+import { readText } from "./file.ts";
+import { listDirectory } from "./tree.ts";
+
+/** The largest resident set so far, bytes; 0 where /proc does not say. */
+export function peakRssBytes(): number {
+  const match = /^VmHWM:\s+(\d+) kB$/m.exec(readText("/proc/self/status") ?? "");
+  return match === null ? 0 : Number(match[1]) * 1024;
+}
+
+export function openDescriptors(): number {
+  return listDirectory("/proc/self/fd").length;
+}
