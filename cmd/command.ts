@@ -22,7 +22,12 @@ interface Reads {
 
 /** Positionals are filled in order; one with `required: false` may be absent, one with `many` takes all that remain. */
 type Positional = Readonly<Omit<PositionalArgDef, "default" | "type">> &
-  Reads & { readonly type: "positional"; readonly many?: true };
+  Reads & {
+    readonly type: "positional";
+    readonly many?: true;
+    /** The variable that stands in where it is absent. */
+    readonly env?: string;
+  };
 
 /** False unless given; `--no-<name>` is there only with a `negativeDescription`. */
 type Flag = Readonly<Omit<BooleanArgDef, "type" | "required" | "alias">> & {

@@ -14,16 +14,19 @@ export function fill(
   env: Env,
 ): Record<string, unknown> {
   for (const [name, arg] of Object.entries(spec.args)) {
-    if (arg.type === "positional") {
-      const label = name.toUpperCase();
-      if (arg.required !== false && positionals.length === 0) throw new CfnError("usage", `${label} is missing`);
-      if (arg.many) given[name] = positionals.splice(0).map((text) => readValue(arg, text, label));
-      else if (positionals.length > 0) given[name] = readValue(arg, positionals.shift() as string, label);
-    } else if (!Object.hasOwn(given, name)) {
-      if (arg.type === "boolean") given[name] = arg.default ?? false;
-      else if (arg.env !== undefined && env[arg.env]) given[name] = readValue(arg, env[arg.env] as string, arg.env);
-      else if ("many" in arg && arg.many) given[name] = [];
-    }
+    if (Object.hasOwn(given, name)) continue;
+    const label = arg.type === "positional" ? name.toUpperCase() : name;
+    const variable = "env" in arg ? arg.env : undefined;
+    const fromEnv = variable === undefined ? undefined : env[variable] || undefined;
+    if (arg.type === "positional" && positionals.length > 0) {
+      const words = positionals.splice(0, arg.many ? positionals.length : 1);
+      const values = words.map((text) => readValue(arg, text, label));
+      given[name] = arg.many ? values : values[0];
+    } else if (fromEnv !== undefined) given[name] = readValue(arg, fromEnv, variable as string);
+    else if (arg.type === "positional" && arg.required !== false) {
+      throw new CfnError("usage", `${label} is missing`, variable === undefined ? "" : `give it, or set ${variable}`);
+    } else if (arg.type === "boolean") given[name] = arg.default ?? false;
+    else if ("many" in arg && arg.many) given[name] = [];
   }
   if (positionals.length > 0) {
     const remedy = spec.rest === undefined ? "" : `${spec.rest} goes after --`;

@@ -172,6 +172,14 @@ describe("positionals", () => {
     expect(parseArgv(["a"], one, {})).toEqual({ help: false, args: { id: "a" }, rest: [] });
   });
 
+  test("may come from the environment", () => {
+    const one = { args: { id: { type: "positional", env: "CFN_AGENT_ID", value: agentId } } } as const;
+    expect(parseArgv([], one, { CFN_AGENT_ID: "bob" })).toMatchObject({ args: { id: "bob" } });
+    expect(parseArgv(["eve"], one, { CFN_AGENT_ID: "bob" })).toMatchObject({ args: { id: "eve" } });
+    expect(() => parseArgv([], one, { CFN_AGENT_ID: "a b" })).toThrow('CFN_AGENT_ID "a b": expected');
+    expect(() => parseArgv([], one, { CFN_AGENT_ID: "" })).toThrow("ID is missing");
+  });
+
   test("may be absent where they are not required", () => {
     const maybe = { args: { id: { type: "positional", required: false } } } as const;
     expect(parseArgv([], maybe, {})).toEqual({ help: false, args: {} as { id: undefined }, rest: [] });
