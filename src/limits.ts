@@ -69,6 +69,7 @@ export const limits = {
   spawnBackoffMs: 20,
   spawnBackoffMsMax: 2000,
   resultsPerBatch: 256,
+  resultRetryMs: 20,
   mailAhead: 16,
 } as const;
 

@@ -1,7 +1,36 @@
 /**
  * The host: runs the wrapper for many agents ("seats") of one lead inside one process.
+ *
+ * A seat does one task at a time. A `task` on its control chain is started as a process; when that has ended, a `result`
+ * goes to the lead, and only when the bus has accepted that is the task acknowledged: if the host dies anywhere in
+ * between, whoever hosts the seat next finds the task still there. A full inbox or bus makes a result wait; nothing is
+ * dropped and the loop never blocks.
+ *
+ * What can happen: `wake` (a message was published), an exit (SIGCHLD), a deadline, the tick, `stop`. Whatever one seat
+ * needs costs the same with 5,000 seats as with one; only the tick looks at all of them.
  */
+import { assert } from "../assert.ts";
 import type { Bus } from "../bus/contract.ts";
+import { limits } from "../limits.ts";
+import { spoolPath, type TaskPayload } from "../message/protocol.ts";
+import { monotonicMs, unixSeconds } from "../os/clock.ts";
+import { type EnvironmentBlock, environmentBlock } from "../os/environment.ts";
+import { reapNow } from "../os/reap.ts";
+import { signalGroup } from "../os/signals.ts";
+import { binDirectory } from "./bin.ts";
+import type { Control } from "./control.ts";
+import { Deadlines } from "./deadlines.ts";
+import { cancelledBeforeStart, type Ending } from "./ending.ts";
+import { Execution, type Times } from "./execution.ts";
+import { FloodGuard, fileBytes } from "./flood.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import type { Mail } from "./mailbox.ts";
+import { Outbox } from "./outbox.ts";
+import { resultOf } from "./result.ts";
+import type { Seat } from "./seat.ts";
+import { takeSeats } from "./seating.ts";
+import { StateFiles } from "./states.ts";
+import { sharedVariables, taskVariables } from "./variables.ts";
 
 export interface HostOptions {
   readonly bus: Bus;
@@ -18,7 +47,7 @@ export interface HostOptions {
   readonly outputBytesMax: number;
   /** Between TERM and KILL at a timeout or a cancel. */
   readonly killGraceMs: number;
-  /** Results have been accepted by the bus: the lead may read its control chain. Called once per batch, from the event loop. */
+  /** Results have been accepted by the bus: the lead may read its control chain. Once per batch, from the event loop. */
   readonly onResults?: () => void;
   /** No agent runs and no result waits to be sent. */
   readonly onIdle?: () => void;
@@ -27,13 +56,13 @@ export interface HostOptions {
 }
 
 export interface Host {
-  /** Look into that seat's control inbox now: call it right after a task, cancel or stop was published. Without an argument: into all. */
+  /** Look into that seat's control inbox: call it right after a task, cancel or stop was published. Without one: into all. */
   wake(seat?: string): void;
-  /** Reaps agents that have ended and sends their results, as far as possible without waiting. True if no agent runs and no result waits. */
+  /** Reaps agents that have ended and sends their results, without waiting. True if no agent runs and no result waits. */
   drain(): boolean;
   /**
-   * Ends every agent (TERM, KILL after `graceMs`; at once if 0). Running and queued tasks get a result with reason `cancelled`; later
-   * ones stay unread. Resolves when all results have been accepted by the bus.
+   * Ends every agent (TERM, KILL after `graceMs`; at once if 0). Running and queued tasks get a result with reason
+   * `cancelled`, tasks that come later too. Resolves when all results have been accepted by the bus.
    */
   stop(graceMs: number): Promise<void>;
   /** Agents that run now. */
@@ -42,4 +71,220 @@ export interface Host {
   close(): void;
 }
 
-export declare function createHost(options: HostOptions): Host;
+/** Registers the seats and takes the leases of their control chains; tasks that are already there are started. */
+export function createHost(options: HostOptions): Host {
+  return new SwarmHost(options);
+}
+
+class SwarmHost implements Host {
+  readonly #options: HostOptions;
+  readonly #seats: ReadonlyMap<string, Seat>;
+  readonly #states: StateFiles;
+  readonly #environment: EnvironmentBlock;
+  readonly #deadlines = new Deadlines();
+  readonly #flood: FloodGuard;
+  readonly #heartbeat: Heartbeat;
+  readonly #outbox: Outbox;
+  readonly #tick: ReturnType<typeof setInterval>;
+  readonly #running = new Set<Seat>();
+  #beatMs = 0;
+  #flushing = false;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(options: HostOptions) {
+    const { bus, lead, runId, env, spool, outputBytesMax } = options;
+    const busDir = bus.info.dir;
+    this.#options = options;
+    this.#states = new StateFiles(busDir);
+    this.#seats = takeSeats(bus, lead, options.seats, this.#states);
+    this.#environment = environmentBlock(sharedVariables(env, { busDir, lead, runId, bin: binDirectory(busDir) }));
+    this.#flood = new FloodGuard(spool, outputBytesMax);
+    this.#heartbeat = new Heartbeat(busDir, lead);
+    this.#outbox = new Outbox(bus, lead, runId, (text) => this.#warn(text));
+    this.#tick = setInterval(() => this.#look(), limits.pollMs);
+    this.#look();
+  }
+
+  get active(): number {
+    return this.#running.size;
+  }
+
+  wake(id?: string): void {
+    if (id === undefined) for (const seat of this.#seats.values()) this.#read(seat);
+    else {
+      const seat = this.#seats.get(id);
+      assert(seat !== undefined, `${id} has a seat in this host`);
+      this.#read(seat);
+    }
+  }
+
+  drain(): boolean {
+    reapNow();
+    this.#flush();
+    return this.#idle();
+  }
+
+  stop(graceMs: number): Promise<void> {
+    for (const seat of this.#seats.values()) this.#stopSeat(seat, graceMs);
+    this.#flushSoon();
+    return this.#idle() ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  close(): void {
+    assert(this.#idle(), "a host is closed when nothing runs in it");
+    clearInterval(this.#tick);
+    this.#deadlines.close();
+    this.#heartbeat.end();
+    for (const seat of this.#seats.values()) {
+      seat.lease.release();
+      this.#options.bus.unregister(seat.id);
+      this.#states.close(seat.id);
+    }
+  }
+
+  #idle(): boolean {
+    return this.#running.size === 0 && this.#outbox.length === 0;
+  }
+
+  #warn(text: string): void {
+    this.#options.onWarning?.(text);
+  }
+
+  /** The tick: what no event told. */
+  #look(): void {
+    for (const seat of this.#seats.values()) this.#read(seat);
+    this.#flush();
+    if (this.#running.size > 0 && this.#flood.tick()) {
+      for (const { running } of this.#running) {
+        const excess = running && this.#flood.excess(running.files);
+        if (excess !== undefined) running?.execution.end("output_limit", excess, 0);
+      }
+    }
+    const now = monotonicMs();
+    if (now - this.#beatMs < limits.heartbeatMs) return;
+    this.#beatMs = now;
+    this.#heartbeat.beat(this.active);
+  }
+
+  #read(seat: Seat): void {
+    for (const control of seat.readMail()) this.#obey(seat, control);
+    if (seat.stopped) this.#refuseWaiting(seat);
+    seat.settle();
+    this.#advance(seat);
+  }
+
+  #obey(seat: Seat, control: Control): void {
+    switch (control.kind) {
+      case "task":
+        return; // It waits in the mailbox until `#advance` takes it.
+      case "cancel":
+        if (seat.running?.taskId === control.taskId) seat.running.execution.end("cancelled", "cancelled");
+        this.#refuseWaiting(seat, control.taskId);
+        return;
+      case "stop":
+        this.#stopSeat(seat, control.graceMs);
+        return;
+      case "malformed":
+        this.#warn(control.why);
+    }
+  }
+
+  #stopSeat(seat: Seat, graceMs: number): void {
+    seat.stopped = true;
+    seat.running?.execution.end("cancelled", "the swarm was stopped", graceMs);
+    for (const control of seat.readMail()) if (control.kind === "malformed") this.#warn(control.why);
+    this.#refuseWaiting(seat);
+  }
+
+  /** Answers tasks that will not be started. */
+  #refuseWaiting(seat: Seat, taskId?: string): void {
+    for (const mail of seat.mailbox.takeWaiting(taskId)) {
+      const { task } = mail;
+      if (task !== undefined)
+        this.#report(seat, mail, task, cancelledBeforeStart(), { startedAt: unixSeconds(), runTimeMs: 0 });
+    }
+  }
+
+  /** Starts the seat's next task if it has none. */
+  #advance(seat: Seat): void {
+    if (seat.running !== undefined || seat.stopped) return;
+    const mail = seat.mailbox.takeTask();
+    if (mail?.task === undefined) return;
+    const { task } = mail;
+    const { spool, killGraceMs } = this.#options;
+    const files = {
+      out: spoolPath(spool, task.seq, task.attempt, "out"),
+      err: spoolPath(spool, task.seq, task.attempt, "err"),
+    };
+    const execution = new Execution({
+      spawn: {
+        argv: typeof task.run === "string" ? ["/bin/sh", "-c", task.run] : task.run,
+        environment: this.#environment,
+        variables: taskVariables(seat.id, task),
+        ...(task.cwd === undefined ? {} : { cwd: task.cwd }),
+        stdin: "/dev/null",
+        stdout: files.out,
+        stderr: files.err,
+        group: "session",
+      },
+      ...(task.input === undefined ? {} : { input: task.input }),
+      ...(task.timeout_ms === undefined ? {} : { timeoutMs: task.timeout_ms }),
+      killGraceMs,
+      deadlines: this.#deadlines,
+      signalAll: signalGroup,
+      onStart: () => seat.meet("started"),
+      onEnd: (ending, times) => this.#ended(seat, mail, task, ending, times),
+    });
+    seat.running = { mail, taskId: task.task_id, execution, files };
+    this.#running.add(seat);
+    seat.meet("assigned");
+    execution.begin();
+  }
+
+  #ended(seat: Seat, mail: Mail, task: TaskPayload, ending: Ending, times: Times): void {
+    seat.meet(seat.state === "WORKING" ? "ended" : "not_started");
+    this.#report(seat, mail, task, ending, times);
+    this.#running.delete(seat);
+  }
+
+  #report(seat: Seat, mail: Mail, task: TaskPayload, ending: Ending, times: Times): void {
+    const { spool, outputBytesMax } = this.#options;
+    const ran = ending.reason !== "not_started";
+    const sizes = {
+      out: ran ? fileBytes(spoolPath(spool, task.seq, task.attempt, "out")) : 0,
+      err: ran ? fileBytes(spoolPath(spool, task.seq, task.attempt, "err")) : 0,
+    };
+    const result = resultOf(seat.id, task, ending, times, sizes, outputBytesMax);
+    this.#outbox.add({ from: seat.id, result, onAccepted: () => this.#accepted(seat, mail) });
+    this.#flushSoon();
+  }
+
+  /** The result is on the bus: the task is done with. */
+  #accepted(seat: Seat, mail: Mail): void {
+    mail.status = "settled";
+    if (seat.running?.mail === mail) seat.running = undefined;
+    this.#read(seat);
+  }
+
+  /** Results that come in the same turn of the loop go as one batch. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#outbox.length === 0) return;
+    clearTimeout(this.#retry);
+    const accepted = this.#outbox.send();
+    if (this.#outbox.length > 0) this.#retry = setTimeout(() => this.#flush(), limits.resultRetryMs);
+    if (accepted > 0) this.#options.onResults?.();
+    if (!this.#idle()) return;
+    this.#options.onIdle?.();
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+}

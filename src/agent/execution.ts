@@ -1,0 +1,143 @@
+/**
+ * One command from its start to its end: started, again later where the machine is out of processes; ended at its timeout
+ * or on demand, first by TERM to its whole group, then by KILL; what it leaves in its group is killed with it.
+ */
+import { assert } from "../assert.ts";
+import { limits } from "../limits.ts";
+import { monotonicMs, unixSeconds } from "../os/clock.ts";
+import { closeFile } from "../os/file.ts";
+import { errorText } from "../os/libc.ts";
+import { memoryFile } from "../os/memfd.ts";
+import { watchChild } from "../os/reap.ts";
+import { SIGCONT, SIGKILL, SIGTERM } from "../os/signals.ts";
+import { type Spawned, type SpawnRequest, spawnProgram } from "../os/spawn.ts";
+import type { Deadlines, Due } from "./deadlines.ts";
+import { cancelledBeforeStart, type EndCause, type Ending, endingOf, notStarted } from "./ending.ts";
+
+export interface ExecutionRequest {
+  readonly spawn: SpawnRequest;
+  /** On stdin instead of `spawn.stdin`. */
+  readonly input?: string;
+  readonly timeoutMs?: number;
+  readonly killGraceMs: number;
+  readonly deadlines: Deadlines;
+  /** Sends a signal to all of it: its group, or what else it consists of. */
+  readonly signalAll: (pid: number, signal: number) => void;
+  readonly onStart: (pid: number) => void;
+  /** Once, never from within `begin`. */
+  readonly onEnd: (ending: Ending, times: Times) => void;
+}
+
+export interface Times {
+  /** Unix seconds with decimals. */
+  readonly startedAt: number;
+  readonly runTimeMs: number;
+}
+
+/** What its deadline means: another try to start, TERM, KILL, or nothing more. */
+type Phase = "new" | "starting" | "running" | "terminating" | "killing" | "ended";
+
+export class Execution implements Due {
+  readonly #request: ExecutionRequest;
+  #phase: Phase = "new";
+  #pid = 0;
+  #tries = 0;
+  #startedAt = 0;
+  #startedMs = 0;
+  #killAfterMs: number;
+  #cause: { readonly why: EndCause; readonly detail: string } | undefined;
+
+  constructor(request: ExecutionRequest) {
+    this.#request = request;
+    this.#killAfterMs = request.killGraceMs;
+  }
+
+  /** 0 before it has started. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  /** Starts it, or arranges that it is tried again. */
+  begin(): void {
+    assert(this.#phase === "new", "an execution begins once");
+    this.#phase = "starting";
+    this.#start();
+  }
+
+  /** TERM now, KILL after the grace; KILL at once where that is 0. The first cause counts, a shorter grace always. */
+  end(why: EndCause, detail: string, graceMs = this.#killAfterMs): void {
+    if (this.#phase === "ended" || this.#phase === "killing") return;
+    this.#cause ??= { why, detail };
+    if (this.#phase === "starting") {
+      this.#finish(why === "cancelled" ? cancelledBeforeStart() : notStarted("busy", detail));
+      return;
+    }
+    const sooner = graceMs < this.#killAfterMs;
+    this.#killAfterMs = Math.min(graceMs, this.#killAfterMs);
+    if (this.#killAfterMs === 0) this.#kill();
+    else if (this.#phase === "running") this.#terminate();
+    else if (sooner) this.#request.deadlines.set(this, this.#killAfterMs);
+  }
+
+  due(): void {
+    if (this.#phase === "starting") this.#start();
+    else if (this.#phase === "running") this.end("timed_out", `not done within ${this.#request.timeoutMs} ms`);
+    else if (this.#phase === "terminating") this.#kill();
+  }
+
+  #start(): void {
+    this.#tries++;
+    this.#startedAt = unixSeconds();
+    this.#startedMs = monotonicMs();
+    const spawned = spawnWithInput(this.#request);
+    if (spawned.status === "started") this.#run(spawned.pid);
+    else if (spawned.status === "busy" && this.#tries < limits.spawnTries) {
+      const backoffMs = Math.min(limits.spawnBackoffMs * 2 ** (this.#tries - 1), limits.spawnBackoffMsMax);
+      this.#request.deadlines.set(this, backoffMs);
+    } else {
+      const tries = spawned.status === "busy" ? ` (tried ${this.#tries} times)` : "";
+      const ending = notStarted(spawned.status, spawned.detail + tries);
+      // The caller hears of its end after `begin` has returned, as with every other end.
+      queueMicrotask(() => this.#finish(ending));
+    }
+  }
+
+  #run(pid: number): void {
+    const { timeoutMs, deadlines, onStart, spawn } = this.#request;
+    this.#pid = pid;
+    this.#phase = "running";
+    if (timeoutMs !== undefined) deadlines.set(this, timeoutMs);
+    watchChild(pid, (exit) => this.#finish(endingOf(exit, this.#cause)), spawn.group !== "inherit");
+    onStart(pid);
+  }
+
+  #terminate(): void {
+    this.#phase = "terminating";
+    this.#request.signalAll(this.#pid, SIGTERM);
+    // A stopped process takes the signal only when it continues.
+    this.#request.signalAll(this.#pid, SIGCONT);
+    this.#request.deadlines.set(this, this.#killAfterMs);
+  }
+
+  #kill(): void {
+    this.#phase = "killing";
+    this.#request.deadlines.clear(this);
+    this.#request.signalAll(this.#pid, SIGKILL);
+  }
+
+  #finish(ending: Ending): void {
+    if (this.#phase === "ended") return;
+    this.#phase = "ended";
+    this.#request.deadlines.clear(this);
+    this.#request.onEnd(ending, { startedAt: this.#startedAt, runTimeMs: monotonicMs() - this.#startedMs });
+  }
+}
+
+function spawnWithInput(request: ExecutionRequest): Spawned {
+  if (request.input === undefined) return spawnProgram(request.spawn);
+  const stdin = memoryFile(request.input);
+  if (stdin < 0) return { status: "busy", detail: `cannot hold the input: ${errorText(-stdin)}` };
+  const spawned = spawnProgram({ ...request.spawn, stdin });
+  closeFile(stdin);
+  return spawned;
+}

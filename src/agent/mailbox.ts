@@ -1,0 +1,47 @@
+/**
+ * What one seat has read of its control chain and not yet acknowledged. Acknowledging is possible only from the oldest on,
+ * and a task is settled only when its result is on the bus, while a `cancel` behind it must be seen at once: so messages are
+ * read ahead, settled in any order, and acknowledged as the settled ones become the oldest. Pure.
+ */
+import type { TaskPayload } from "../message/protocol.ts";
+
+export interface Mail {
+  /** Undefined for messages that need nothing but to be taken: cancel, stop, malformed ones. */
+  readonly task: TaskPayload | undefined;
+  status: "waiting" | "taken" | "settled";
+}
+
+export class Mailbox {
+  readonly #mail: Mail[] = [];
+
+  /** Messages read and not yet acknowledged. */
+  get length(): number {
+    return this.#mail.length;
+  }
+
+  add(task: TaskPayload | undefined): void {
+    this.#mail.push({ task, status: task === undefined ? "settled" : "waiting" });
+  }
+
+  /** The oldest task that waits, which is then taken. */
+  takeTask(): Mail | undefined {
+    const next = this.#mail.find((mail) => mail.status === "waiting");
+    if (next !== undefined) next.status = "taken";
+    return next;
+  }
+
+  /** Takes the waiting tasks of that id, or all. */
+  takeWaiting(taskId?: string): Mail[] {
+    const all = this.#mail.filter(
+      (mail) => mail.status === "waiting" && (taskId === undefined || mail.task?.task_id === taskId),
+    );
+    for (const mail of all) mail.status = "taken";
+    return all;
+  }
+
+  /** Forgets the settled messages that are the oldest and returns how many: acknowledge as many. */
+  dropSettled(): number {
+    const open = this.#mail.findIndex((mail) => mail.status !== "settled");
+    return this.#mail.splice(0, open === -1 ? this.#mail.length : open).length;
+  }
+}

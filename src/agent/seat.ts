@@ -1,0 +1,59 @@
+/** One agent's place in a host: its mail, the state that everyone can read, and what it runs now. */
+import type { Lease } from "../bus/contract.ts";
+import { limits } from "../limits.ts";
+import { type Control, controlOf } from "./control.ts";
+import type { Execution } from "./execution.ts";
+import type { OutputFiles } from "./flood.ts";
+import { type LifecycleEvent, type LifecycleState, nextState } from "./lifecycle.ts";
+import { type Mail, Mailbox } from "./mailbox.ts";
+import type { StateFiles } from "./states.ts";
+
+export interface Running {
+  readonly mail: Mail;
+  readonly taskId: string;
+  readonly execution: Execution;
+  readonly files: OutputFiles;
+}
+
+export class Seat {
+  readonly mailbox = new Mailbox();
+  /** From the start of a task until the bus has accepted its result. */
+  running: Running | undefined;
+  /** Set by `stop`: tasks are no longer started, but answered. */
+  stopped = false;
+  #state: LifecycleState = "SPAWNED";
+
+  constructor(
+    readonly id: string,
+    readonly lease: Lease,
+    readonly states: StateFiles,
+  ) {}
+
+  get state(): LifecycleState {
+    return this.#state;
+  }
+
+  meet(event: LifecycleEvent): void {
+    const next = nextState(this.#state, event);
+    if (next !== this.#state) this.states.write(this.id, next);
+    this.#state = next;
+  }
+
+  /** What has come since the last look, oldest first, at most `limits.mailAhead` messages. */
+  readMail(): Control[] {
+    const known = this.mailbox.length;
+    if (this.lease.depth() <= known) return [];
+    const controls = this.lease
+      .read(known + limits.mailAhead)
+      .slice(known)
+      .map(({ message }) => controlOf(message));
+    for (const control of controls) this.mailbox.add(control.kind === "task" ? control.task : undefined);
+    return controls;
+  }
+
+  /** Acknowledges what is settled. */
+  settle(): void {
+    const count = this.mailbox.dropSettled();
+    if (count > 0) this.lease.ack(count);
+  }
+}
