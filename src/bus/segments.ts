@@ -38,10 +38,10 @@ export function segmentAt(shard: Shard, entry: number): Segment | undefined {
   return number === 0 ? undefined : mapSegment(shard, entry, number);
 }
 
-export function mapSegment(shard: Shard, entry: number, number: number): Segment | undefined {
+export function mapSegment(shard: Shard, entry: number, number: number, whole = false): Segment | undefined {
   const fd = openFile(segmentPath(shard, number), O.RDWR);
   if (fd < 0) return undefined;
-  const mapping = mapFile(fd, shard.segmentBytes);
+  const mapping = mapFile(fd, shard.segmentBytes, whole);
   closeFile(fd);
   if (mapping === undefined) return undefined;
   const segment = { number, mapping };
@@ -113,7 +113,7 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   if (made < 0) return false;
 
   words[H.nextNumber] = number + 1;
-  const segment = mapSegment(shard, entry, number);
+  const segment = mapSegment(shard, entry, number, true);
   if (segment === undefined) {
     unlinkFile(path);
     return false;
