@@ -74,7 +74,7 @@ build() { # FILE
 }
 
 install_cfn() { # download|build
-  made= work=
+  made="" work=""
   trap 'rm -rf "$work"; [ -z "$made" ] || rmdir "$made" 2>/dev/null || :' EXIT
   trap 'exit 1' HUP INT TERM
   if [ ! -d "$dir" ]; then

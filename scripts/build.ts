@@ -1,5 +1,5 @@
 /** Builds the binary: `bun scripts/build.ts [OUTFILE]`, dist/cfn if none is named. The release script builds by it too. */
-import { chmodSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "..");
@@ -17,8 +17,10 @@ export interface Platform {
  * the autoload switches keep the binary from reading `.env`, `bunfig.toml` and the like where it is run.
  */
 export async function buildBinary(outfile: string, platform?: Platform): Promise<void> {
-  const unfinished = `${outfile}.${process.pid}`;
   mkdirSync(dirname(outfile), { recursive: true });
+  const work = mkdtempSync(resolve(dirname(outfile), ".build-"));
+  // The name goes into the executable: always the same one, so that the same source gives the same bytes.
+  const unfinished = resolve(work, "cfn");
   try {
     await Bun.build({
       entrypoints: [resolve(root, "cmd/cfn.ts")],
@@ -40,7 +42,7 @@ export async function buildBinary(outfile: string, platform?: Platform): Promise
     chmodSync(unfinished, 0o755);
     renameSync(unfinished, outfile);
   } finally {
-    rmSync(unfinished, { force: true });
+    rmSync(work, { recursive: true, force: true });
   }
 }
 
