@@ -119,5 +119,5 @@ main() {
   esac
 }
 
-# The only command at the top level is the last line: a copy of this script that was cut short runs nothing.
-main "$@"
+# The only command at the top level is the last line, in braces: a copy of this script that was cut short runs nothing.
+{ main "$@"; }
