@@ -1,7 +1,8 @@
 /** The kinds of option values. Each says what it expects, so that a refusal always names the form and the range. */
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
-import { isAgentId } from "../src/message/message.ts";
+import { senderOf } from "../src/message/ids.ts";
+import { isAgentId, isMessageType } from "../src/message/message.ts";
 import { formatBytes, formatDuration, parseBytes, parseDurationMs, parseWhole } from "../src/message/quantity.ts";
 import type { Arg, ValueType } from "./command.ts";
 
@@ -34,6 +35,16 @@ export function size(least: number, most: number): ValueType<number> {
 export const agentId: ValueType<string> = {
   expects: `an agent id: a-z, 0-9, _ and -, at most ${limits.agentIdChars}, beginning with a letter or digit`,
   read: (text) => (isAgentId(text) ? text : undefined),
+};
+
+export const messageType: ValueType<string> = {
+  expects: `a word of letters, digits and _.:/-, at most ${limits.typeChars}`,
+  read: (text) => (isMessageType(text) ? text : undefined),
+};
+
+export const messageId: ValueType<string> = {
+  expects: "a message id, as send prints it and recv shows it in msg_id",
+  read: (text) => (senderOf(text) === undefined ? undefined : text),
 };
 
 /** A file or directory name: not empty, no NUL. */

@@ -15,6 +15,7 @@ export const limits = {
   typeChars: 64,
   batchLineBytes: 1 * MiB + 64 * KiB,
   batchMessages: 4096,
+  batchBlockMessages: 512,
   /** Sequence numbers are 32-bit words on the bus. */
   sequenceMost: 2 ** 32 - 1,
 
@@ -46,6 +47,9 @@ export const limits = {
   handOverMs: 1000,
   /** How long `recv` without --wait waits for its turn at an inbox. */
   inboxTurnMs: 2000,
+  inboxRetryMs: 10,
+  guestsSpread: 64,
+  guestsMost: 4096,
   sendRetryMostMs: 100,
 
   // Swarm

@@ -1,0 +1,80 @@
+/** The loop of `recv`: look, hand over what is there, else wait for the bell. Blocks the process. */
+import type { Bell, Bus } from "../src/bus/contract.ts";
+import { CfnError } from "../src/errors.ts";
+import { limits } from "../src/limits.ts";
+import type { Message } from "../src/message/message.ts";
+import { monotonicMs, sleepMs } from "../src/os/clock.ts";
+import { statPath } from "../src/os/file.ts";
+import { isReaderGone } from "../src/os/pipe.ts";
+import { OutputClosed } from "./output.ts";
+
+/** `done`: what was wanted; `nothing`: no message in time; `busy`: somebody else held the inbox all the time. */
+type Ended = "done" | "nothing" | "busy";
+
+interface Wish {
+  /** On the monotonic clock, milliseconds. */
+  readonly until: number;
+  /** Wait for a message; without it only for the inbox to be free. */
+  readonly waits: boolean;
+  readonly follows: boolean;
+  readonly peeks: boolean;
+  readonly most: number;
+  /** The message counts as taken when this returns; it stays if this throws. */
+  readonly handOver: (message: Message) => void;
+}
+
+export function receive(bus: Bus, id: string, wish: Wish): Ended {
+  let left = wish.most;
+  let bell: Bell | undefined;
+  try {
+    for (;;) {
+      const shown = wish.peeks ? show(bus, id, left, wish.handOver) : take(bus, id, left, wish.handOver);
+      const isBusy = shown === "busy";
+      if (!isBusy) left -= shown;
+      if (left === 0 || (!isBusy && !wish.follows && (shown > 0 || !wish.waits))) return "done";
+      if (!isBusy && shown > 0) continue;
+      const leftMs = wish.until - monotonicMs();
+      if (leftMs <= 0) return isBusy && !wish.waits ? "busy" : "nothing";
+      checkWorth(bus);
+      if (isBusy) sleepMs(Math.min(leftMs, limits.inboxRetryMs));
+      else if (bell === undefined) {
+        // Armed first, then one more look: a message that came in between is not missed.
+        bell = bus.bell();
+        bell.arm(id, "data");
+      } else bell.waitSync(Math.min(leftMs, limits.pollMs));
+    }
+  } finally {
+    bell?.close();
+  }
+}
+
+/** Takes what is there now, one by one: a message is acknowledged when it has been handed over, before the next is read. */
+function take(bus: Bus, id: string, most: number, handOver: (message: Message) => void): number | "busy" {
+  const lease = bus.lease(id, "data");
+  if (lease === undefined) return "busy";
+  try {
+    const there = Math.min(most, lease.depth());
+    for (let taken = 0; taken < there; taken++) {
+      const [delivery] = lease.read(1);
+      if (delivery === undefined) return taken;
+      handOver(delivery.message);
+      lease.ack(1);
+    }
+    return there;
+  } finally {
+    lease.release();
+  }
+}
+
+function show(bus: Bus, id: string, most: number, handOver: (message: Message) => void): number {
+  const messages = bus.peek(id, "data", Math.min(most, bus.depth(id, "data")));
+  for (const message of messages) handOver(message);
+  return messages.length;
+}
+
+/** Ends a wait in which nothing can come, or that nobody follows any more. */
+function checkWorth(bus: Bus): void {
+  if (isReaderGone(1)) throw new OutputClosed("stdout is closed");
+  if (statPath(`${bus.info.dir}/meta`) === undefined)
+    throw new CfnError("unavailable", `the bus ${bus.info.dir} is gone`, "its run has ended");
+}
