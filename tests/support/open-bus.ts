@@ -1,0 +1,23 @@
+/** A bus open in the test's own process, removed afterwards. */
+
+import { openBus } from "../../src/bus/bus.ts";
+import type { Bus } from "../../src/bus/contract.ts";
+import { createBus, destroyBus } from "../../src/bus/directory.ts";
+import { withBusBase } from "./bus.ts";
+
+export function withOpenBus<T>(
+  use: (bus: Bus, dir: string) => T | Promise<T>,
+  options: { readonly shards?: number; readonly busBytes?: number } = {},
+): Promise<T> {
+  return withBusBase(async (base) => {
+    const dir = `${base}/one`;
+    createBus(dir, options);
+    const bus = openBus(dir);
+    try {
+      return await use(bus, dir);
+    } finally {
+      bus.close();
+      destroyBus(dir);
+    }
+  });
+}
