@@ -68,6 +68,8 @@ export const limits = {
   outputBytes: 256 * MiB,
   heartbeatMs: 1000,
   killGraceMs: 2000,
+  coordinatorEndMs: 5000,
+  agentSpaceBytes: 8 * KiB,
   environmentStringBytes: 128 * KiB,
   spawnTries: 12,
   spawnBackoffMs: 20,

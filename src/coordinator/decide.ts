@@ -111,6 +111,11 @@ export class RunState {
     return (this.tasksEnded || this.mode !== "running") && this.out.size === 0 && this.waiting.size === 0;
   }
 
+  /** No further task is read. */
+  get ending(): boolean {
+    return this.mode !== "running";
+  }
+
   get active(): number {
     return this.out.size;
   }

@@ -5,10 +5,10 @@
 import type { Bell, Bus } from "../bus/contract.ts";
 import { limits } from "../limits.ts";
 import type { Json, Message } from "../message/message.ts";
-import type { ByePayload, HelloPayload, ResultPayload, TaskPayload } from "../message/protocol.ts";
+import type { ByePayload, HelloPayload, ResultPayload } from "../message/protocol.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
-import { placeholderResult } from "./outcome.ts";
+import { cancelledUnbegun } from "./outcome.ts";
 import { isStop, isTask } from "./payload.ts";
 import { Inbox, Outbox } from "./post.ts";
 import { type Hosting, type OpenHost, Team } from "./team.ts";
@@ -135,10 +135,4 @@ export class Member {
     };
     leave();
   }
-}
-
-/** A task that no seat had been given. */
-export function cancelledUnbegun(task: TaskPayload): ResultPayload {
-  const named = { id: task.task_id, seq: task.seq };
-  return placeholderResult(named, task.attempt, "cancelled", "the run ended before it began", "");
 }

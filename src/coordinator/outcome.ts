@@ -1,5 +1,5 @@
 /** The result of an attempt that no host reports. Pure. */
-import type { EndReason, ResultPayload } from "../message/protocol.ts";
+import type { EndReason, ResultPayload, TaskPayload } from "../message/protocol.ts";
 
 /** `agent`: whom it was with; "" if nobody. */
 export function placeholderResult(
@@ -23,4 +23,10 @@ export function placeholderResult(
     stdout_bytes: 0,
     stderr_bytes: 0,
   };
+}
+
+/** Of a task that a coordinator had and no worker. */
+export function cancelledUnbegun(task: TaskPayload): ResultPayload {
+  const named = { id: task.task_id, seq: task.seq };
+  return placeholderResult(named, task.attempt, "cancelled", "the run ended before it began", "");
 }

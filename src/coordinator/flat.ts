@@ -1,0 +1,73 @@
+/** The flat swarm: the master is the one coordinator, `c1`, and hosts all workers, `w1`…, in its own process. */
+import type { Bus } from "../bus/contract.ts";
+import { CfnError } from "../errors.ts";
+import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
+import { cancelledUnbegun } from "./outcome.ts";
+import { Inbox } from "./post.ts";
+import { noDeliveries, type Swarm, type SwarmEvents } from "./swarm.ts";
+import { type Hosting, type OpenHost, Team } from "./team.ts";
+
+const ID = "c1";
+
+export class FlatSwarm implements Swarm {
+  readonly coordinators = [ID];
+  readonly mesh = noDeliveries;
+  readonly peakRssBytes = 0;
+  readonly openFdsMax = 0;
+  private readonly team: Team;
+  private readonly inbox: Inbox;
+  private readonly host: Hosting;
+
+  constructor(
+    private readonly bus: Bus,
+    runId: string,
+    workers: number,
+    openHost: OpenHost,
+    private readonly events: SwarmEvents,
+  ) {
+    const registered = bus.register({ id: ID, role: "coordinator" });
+    if (registered.status !== "registered") throw new CfnError("unavailable", `cannot register ${ID} on the bus`);
+    this.inbox = new Inbox(bus, ID);
+    const seats = Array.from({ length: workers }, (_, n) => `w${n + 1}`);
+    const onResult = (result: ResultPayload): void => events.onEvent({ type: "result", result });
+    this.team = new Team({ bus, id: ID, runId, seats, onResult });
+    this.host = openHost({ lead: ID, seats, onResults: events.onWake });
+    this.team.serveBy(this.host);
+  }
+
+  get hierarchical() {
+    return this.team.tally.delivery();
+  }
+
+  start(): void {
+    this.events.onEvent({ type: "hello", coordinator: ID });
+  }
+
+  dispatch(_coordinator: string, tasks: readonly TaskPayload[]): void {
+    this.team.give(tasks);
+  }
+
+  turn(): boolean {
+    const some = this.inbox.take((message) => {
+      if (message.type === "result") this.team.received(message);
+    });
+    this.team.assign();
+    return some;
+  }
+
+  drain(): void {
+    for (const task of this.team.takeQueued()) this.events.onEvent({ type: "result", result: cancelledUnbegun(task) });
+  }
+
+  stop(graceMs: number): void {
+    this.drain();
+    void this.host.stop(graceMs).then(this.events.onWake);
+  }
+
+  end(): Promise<void> {
+    this.host.close();
+    this.inbox.release();
+    this.bus.unregister(ID);
+    return Promise.resolve();
+  }
+}

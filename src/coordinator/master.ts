@@ -1,0 +1,283 @@
+/**
+ * A run, from the first task to the report. It gathers the events (input, results, lost coordinators, signals, the time
+ * limit), asks `decide.ts` what follows, and does that.
+ */
+import { limits } from "../limits.ts";
+import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
+import { monotonicMs, unixSeconds } from "../os/clock.ts";
+import { nextTurn } from "../os/stream.ts";
+import { openDescriptors, peakRssBytes } from "../os/usage.ts";
+import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
+import type { Joblog } from "./joblog.ts";
+import { LatencyCounts } from "./latency.ts";
+import { endOrphans } from "./orphans.ts";
+import type { Output } from "./output.ts";
+import { progressText } from "./progress.ts";
+import { deliveryReports, Failures, type RunReport } from "./report.ts";
+import type { Shape } from "./shape.ts";
+import { taskPayload } from "./spec.ts";
+import type { Swarm, SwarmEvents } from "./swarm.ts";
+import type { TaskSource } from "./tasks.ts";
+
+export interface RunOptions {
+  readonly runId: string;
+  readonly shape: Shape;
+  readonly source: TaskSource;
+  /** Without a task list. */
+  readonly oneTaskEach: boolean;
+  readonly retries: number;
+  readonly halt: Halt;
+  readonly timeoutMs: number | undefined;
+  /** CFN_MAX_COORDINATION_TIME. */
+  readonly runTimeMs: number | undefined;
+  readonly joblog: Joblog | undefined;
+  readonly lineBuffer: boolean;
+  readonly openSwarm: (events: SwarmEvents) => Swarm;
+  readonly openOutput: (onFailure: (error: unknown) => void) => Output;
+  readonly busBytes: () => number;
+  readonly onProgress: ((text: string) => void) | undefined;
+  readonly onWarning: (text: string) => void;
+}
+
+export interface RunEnd {
+  readonly report: RunReport;
+  /** What ended the reading of tasks or the printing of output, if anything did. */
+  readonly failure: unknown;
+  /** Processes that could not be ended. */
+  readonly left: readonly number[];
+}
+
+/** Tasks that are read before results and signals get a turn. */
+const BURST = 256;
+const FOLLOW_MS = 50;
+const SAMPLE_MS = 1000;
+
+export class Run {
+  private readonly state: RunState;
+  private readonly swarm: Swarm;
+  private readonly output: Output;
+  private readonly latency = { task: new LatencyCounts(), result: new LatencyCounts() };
+  private readonly failures = new Failures();
+  /** When the attempt under way was published, Unix milliseconds. */
+  private readonly publishedAt = new Map<number, number>();
+  private readonly outgoing = new Map<string, TaskPayload[]>();
+  private readonly startMs = monotonicMs();
+  private firstSpawn = Number.POSITIVE_INFINITY;
+  private lastSpawn = 0;
+  private countedMs = 0;
+  private failure: unknown;
+  private total: number | undefined;
+  private turning = false;
+  private changed: () => void = () => undefined;
+  private over: () => void = () => undefined;
+  private readonly peak = { bus: 0, fds: 0 };
+
+  constructor(private readonly options: RunOptions) {
+    const { shape, oneTaskEach, retries, halt } = options;
+    const events: SwarmEvents = { onEvent: (event) => this.handle(event), onWake: () => void this.turn() };
+    this.swarm = options.openSwarm(events);
+    const teams = this.swarm.coordinators.map((id, n) => ({ id, workers: shape.teams[n] as number }));
+    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs: limits.killGraceMs });
+    this.output = options.openOutput((error) => this.fail(error));
+  }
+
+  /** Resolves when every task has its result and nothing of the run is left but its bus. */
+  async run(): Promise<RunEnd> {
+    const { runTimeMs, lineBuffer, onProgress } = this.options;
+    const over = new Promise<void>((resolve) => {
+      this.over = resolve;
+    });
+    const timers = [setInterval(() => void this.turn(), limits.pollMs), setInterval(() => this.sample(), SAMPLE_MS)];
+    if (lineBuffer) timers.push(setInterval(() => this.output.follow(this.state.underWay()), FOLLOW_MS));
+    if (onProgress !== undefined) timers.push(setInterval(() => this.progress(), limits.pollMs));
+    const limit = setTimeout(() => this.stop("timed_out", limits.killGraceMs), runTimeMs ?? 2 ** 31 - 1);
+    this.swarm.start();
+    await this.readTasks();
+    this.handle({ type: "tasks_ended" });
+    this.total = this.state.counts.total;
+    await this.turn();
+    await over;
+    clearTimeout(limit);
+    for (const timer of timers) clearInterval(timer);
+    await this.output.end();
+    this.sample();
+    await this.swarm.end();
+    return this.finish();
+  }
+
+  /** Ends the run early. Called again with grace 0, it ends what still runs at once. */
+  stop(why: "interrupted" | "timed_out", graceMs: number): void {
+    this.handle({ type: "stop", why, graceMs });
+    void this.turn();
+  }
+
+  private async readTasks(): Promise<void> {
+    const { source, joblog } = this.options;
+    let reading: Promise<void> | undefined;
+    let handled = 0;
+    try {
+      while (!this.state.ending) {
+        if (this.state.room === 0 || this.output.held > limits.resultsHeld) {
+          this.flush();
+          await this.change();
+          continue;
+        }
+        const next = source.next();
+        if (next === "end") return;
+        if (next === "wait") {
+          this.flush();
+          reading ??= source.more().finally(() => {
+            reading = undefined;
+          });
+          // Input may be long in coming; a run that ends meanwhile does not wait for it.
+          await Promise.race([reading, this.change()]);
+        } else if (joblog?.finished.has(next.seq) !== true) this.handle({ type: "task_available", task: next });
+        if (++handled % BURST === 0) {
+          this.flush();
+          await nextTurn();
+        }
+      }
+      reading?.catch((error: unknown) => this.options.onWarning(`reading tasks: ${error}`));
+    } catch (error) {
+      // What has been read so far runs to its end; then the run says what was wrong with the list.
+      this.failure ??= error;
+    } finally {
+      source.close();
+    }
+  }
+
+  /** Resolves at the end of the next turn: results have come, or the run is ending. */
+  private change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.changed = resolve;
+    });
+  }
+
+  private async turn(): Promise<void> {
+    if (this.turning) return;
+    this.turning = true;
+    while (this.swarm.turn()) {
+      this.flush();
+      this.changed();
+      await nextTurn();
+    }
+    this.flush();
+    this.turning = false;
+    this.changed();
+    if (this.state.done && this.countedMs === 0) {
+      this.countedMs = monotonicMs();
+      this.over();
+    }
+  }
+
+  private handle(event: RunEvent): void {
+    if (event.type === "result") this.measure(event.result);
+    for (const command of this.state.handle(event)) this.perform(command);
+  }
+
+  private perform(command: RunCommand): void {
+    switch (command.type) {
+      case "dispatch": {
+        const { coordinator, task, attempt } = command;
+        const payload = taskPayload(task, attempt, this.options.timeoutMs);
+        const batch = this.outgoing.get(coordinator);
+        if (batch === undefined) this.outgoing.set(coordinator, [payload]);
+        else batch.push(payload);
+        return;
+      }
+      case "discard":
+        return this.output.discard(command.result);
+      case "settle": {
+        const { task, result } = command;
+        if (!succeeded(result)) this.failures.add(result);
+        // A cancelled task is not logged: `--resume` runs it again.
+        if (result.reason !== "cancelled") this.log(() => this.options.joblog?.write(task, result));
+        return this.output.add(task, result);
+      }
+      case "drain":
+        return this.swarm.drain();
+      case "stop":
+        return this.swarm.stop(command.graceMs);
+    }
+  }
+
+  /** Hands over what was dispatched since the last time, one batch per coordinator. */
+  private flush(): void {
+    for (const [coordinator, tasks] of this.outgoing) {
+      this.outgoing.delete(coordinator);
+      const now = unixSeconds() * 1000;
+      for (const task of tasks) this.publishedAt.set(task.seq, now);
+      this.swarm.dispatch(coordinator, tasks);
+    }
+  }
+
+  private log(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Nothing more can be recorded or printed: the run ends early and says why. */
+  private fail(error: unknown): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.stop("interrupted", limits.killGraceMs);
+  }
+
+  private measure({ seq, attempt, started_at, run_time_ms }: ResultPayload): void {
+    const published = this.publishedAt.get(seq);
+    this.publishedAt.delete(seq);
+    if (published === undefined || started_at === 0) return;
+    const startedMs = started_at * 1000;
+    this.latency.task.add(startedMs - published);
+    this.latency.result.add(unixSeconds() * 1000 - (startedMs + run_time_ms));
+    if (attempt > 1 || seq > this.options.shape.workers) return;
+    this.firstSpawn = Math.min(this.firstSpawn, startedMs);
+    this.lastSpawn = Math.max(this.lastSpawn, startedMs);
+  }
+
+  private sample(): void {
+    this.peak.bus = Math.max(this.peak.bus, this.options.busBytes());
+    this.peak.fds = Math.max(this.peak.fds, openDescriptors());
+  }
+
+  private progress(): void {
+    const { counts, active } = this.state;
+    this.options.onProgress?.(progressText({ counts, total: this.total, active, elapsedMs: monotonicMs() - this.startMs }));
+  }
+
+  private finish(): RunEnd {
+    const { runId, shape } = this.options;
+    const orphans = endOrphans([]);
+    const { mesh, hierarchical } = this.swarm;
+    const report: RunReport = {
+      schema: "cfn.run/1",
+      run_id: runId,
+      status: this.state.status,
+      topology: shape.topology,
+      agents: {
+        masters: shape.topology === "hybrid" ? 1 : 0,
+        coordinators: shape.teams.length,
+        workers: shape.workers,
+      },
+      coordination_time_ms: rounded(this.countedMs - this.startMs),
+      spawn_time_ms: rounded(Math.max(this.lastSpawn - this.firstSpawn, 0)),
+      tasks: this.state.counts,
+      ...deliveryReports(mesh, hierarchical),
+      latency_ms: { task: this.latency.task.quantiles(), result: this.latency.result.quantiles() },
+      resources: {
+        peak_rss_bytes: peakRssBytes() + this.swarm.peakRssBytes,
+        bus_bytes: this.peak.bus,
+        open_fds_max: Math.max(this.peak.fds, this.swarm.openFdsMax),
+      },
+      failures: this.failures.listed,
+      failures_omitted: this.failures.omitted,
+      orphans_ended: orphans.ended,
+    };
+    return { report, failure: this.failure, left: orphans.left };
+  }
+}
+
+const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

@@ -1,0 +1,72 @@
+/** The run report, schema `cfn.run/1`. */
+import { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import type { EndReason, ResultPayload } from "../message/protocol.ts";
+import { replaceFile } from "../os/file.ts";
+import { errorText } from "../os/libc.ts";
+import type { TaskCounts } from "./decide.ts";
+import type { Quantiles } from "./latency.ts";
+import { addDeliveries, type Delivery, deliveryRate } from "./tally.ts";
+
+interface DeliveryReport extends Delivery {
+  /** Delivered over expected, both counted from ids seen by receivers; 1 where nothing was expected. */
+  readonly rate: number;
+}
+
+interface Failure {
+  readonly task_id: string;
+  readonly agent_id: string;
+  readonly exit_code: number;
+  readonly signal: number;
+  readonly reason: EndReason;
+  readonly detail?: string;
+}
+
+export interface RunReport {
+  readonly schema: "cfn.run/1";
+  readonly run_id: string;
+  readonly status: "completed" | "failed" | "timed_out" | "interrupted";
+  readonly topology: "flat" | "hybrid";
+  readonly agents: { readonly masters: number; readonly coordinators: number; readonly workers: number };
+  readonly coordination_time_ms: number;
+  readonly spawn_time_ms: number;
+  readonly tasks: TaskCounts;
+  readonly delivery: DeliveryReport;
+  readonly levels: { readonly mesh: DeliveryReport; readonly hierarchical: DeliveryReport };
+  readonly latency_ms: { readonly task: Quantiles; readonly result: Quantiles };
+  readonly resources: { readonly peak_rss_bytes: number; readonly bus_bytes: number; readonly open_fds_max: number };
+  readonly failures: readonly Failure[];
+  /** Further ones, of which only the count is kept. */
+  readonly failures_omitted: number;
+  /** Processes that agents had left behind and that were ended with the run. */
+  readonly orphans_ended: number;
+}
+
+const withRate = (counts: Delivery): DeliveryReport => ({ ...counts, rate: deliveryRate(counts) });
+
+export function deliveryReports(mesh: Delivery, hierarchical: Delivery): Pick<RunReport, "delivery" | "levels"> {
+  return {
+    delivery: withRate(addDeliveries([mesh, hierarchical])),
+    levels: { mesh: withRate(mesh), hierarchical: withRate(hierarchical) },
+  };
+}
+
+/** The failures of a run: the first `limits.failuresListed` of them. */
+export class Failures {
+  readonly listed: Failure[] = [];
+  omitted = 0;
+
+  add(result: ResultPayload): void {
+    if (this.listed.length >= limits.failuresListed) this.omitted++;
+    else {
+      const { task_id, agent_id, exit_code, signal, reason, detail } = result;
+      this.listed.push({ task_id, agent_id, exit_code, signal, reason, ...(detail === undefined ? {} : { detail }) });
+    }
+  }
+}
+
+/** Whole or not at all, by rename. Throws CfnError("cannot_create"). */
+export function writeReport(path: string, report: RunReport): void {
+  const wrote = replaceFile(path, `${JSON.stringify(report, null, 2)}\n`, 0o644);
+  if (wrote < 0) throw new CfnError("cannot_create", `cannot write the report ${path}: ${errorText(-wrote)}`);
+}

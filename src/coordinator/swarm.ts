@@ -1,0 +1,33 @@
+/** What the master leads: one team in this process, or coordinators of their own. The run does not know which. */
+import type { TaskPayload } from "../message/protocol.ts";
+import type { RunEvent } from "./decide.ts";
+import type { Delivery } from "./tally.ts";
+
+export interface Swarm {
+  readonly coordinators: readonly string[];
+  /** Coordinators that take tasks say so with a `hello` event. */
+  start(): void;
+  /** Hands the tasks over; what the bus refuses now is repeated by `turn`. */
+  dispatch(coordinator: string, tasks: readonly TaskPayload[]): void;
+  /** Handles a burst of what has arrived. False if there was nothing. */
+  turn(): boolean;
+  /** Nothing that has not begun may begin. */
+  drain(): void;
+  /** Ends what runs, TERM first, KILL after the grace; each task under way still gets its result. */
+  stop(graceMs: number): void;
+  /** When no task is left: ends the coordinators. Resolves when they have ended. */
+  end(): Promise<void>;
+  readonly mesh: Delivery;
+  readonly hierarchical: Delivery;
+  /** Of the processes beside this one. */
+  readonly peakRssBytes: number;
+  readonly openFdsMax: number;
+}
+
+export interface SwarmEvents {
+  readonly onEvent: (event: RunEvent) => void;
+  /** Something has arrived: call `turn` soon. */
+  readonly onWake: () => void;
+}
+
+export const noDeliveries: Delivery = { expected: 0, delivered: 0, duplicates: 0, lost: [] };
