@@ -175,11 +175,11 @@ test("what a dead sender had half written is never taken for a record, however s
     await withOpenBus(
       (bus, dir) => {
         bus.register({ id: "w", role: "worker" });
-        // Words of 64: as a commit word a record's possible length, if anything of this were left behind the next record.
+
         through = dieAt(k, () => send(bus, "@\u0000\u0000\u0000".repeat(400)));
         const after = openBus(dir);
         send(after, "short");
-        dieAt(1, () => send(after, "dies at once"));
+        dieAt(2, () => send(after, "dies at once"));
         send(after, "last");
         expect(
           after
