@@ -273,7 +273,7 @@ describe("install.sh leaves the old executable alone, and nothing beside it,", (
   });
 
   test("when the server closes in the middle of the archive", async () => {
-    await publish(archive, `#!/bin/sh\n# ${crypto.randomUUID().repeat(4000)}\necho cfn\n`);
+    await publish(archive, `#!/bin/sh\n# ${"long enough to break off ".repeat(8000)}\necho cfn\n`);
     const whole = served.get(archive) as Uint8Array;
     const breaking = Bun.listen({
       hostname: "127.0.0.1",
