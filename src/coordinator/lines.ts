@@ -150,7 +150,11 @@ export class ArraySplitter implements Splitter {
     }
     if (this.ended && this.state !== "after") {
       if (this.state === "before") return undefined;
-      throw new CfnError("malformed", `${this.what} ends inside its JSON on line ${this.line}`, "is the file complete?");
+      throw new CfnError(
+        "malformed",
+        `${this.what} ends inside its JSON on line ${this.line}`,
+        "is the file complete?",
+      );
     }
     return undefined;
   }
@@ -173,7 +177,11 @@ export class ArraySplitter implements Splitter {
         return undefined;
       }
       const problem = this.state === "before" ? "does not begin with [ or {" : "goes on after its JSON";
-      throw new CfnError("malformed", `${this.what} ${problem} on line ${this.line}`, "name a file of JSON lines .jsonl");
+      throw new CfnError(
+        "malformed",
+        `${this.what} ${problem} on line ${this.line}`,
+        "name a file of JSON lines .jsonl",
+      );
     }
     if (byte === QUOTE) this.inString = true;
     else if (OPENERS.includes(byte)) this.depth++;

@@ -245,7 +245,9 @@ export class Run {
 
   private progress(): void {
     const { counts, active } = this.state;
-    this.options.onProgress?.(progressText({ counts, total: this.total, active, elapsedMs: monotonicMs() - this.startMs }));
+    this.options.onProgress?.(
+      progressText({ counts, total: this.total, active, elapsedMs: monotonicMs() - this.startMs }),
+    );
   }
 
   private finish(): RunEnd {

@@ -117,7 +117,15 @@ export class Member {
 
   private post(type: string, payload: Json, replyTo?: string): void {
     const { id: from, master: to, runId } = this.options;
-    this.outbox.add({ from, to, type, payload, runId, chain: "control", ...(replyTo === undefined ? {} : { replyTo }) });
+    this.outbox.add({
+      from,
+      to,
+      type,
+      payload,
+      runId,
+      chain: "control",
+      ...(replyTo === undefined ? {} : { replyTo }),
+    });
   }
 
   private end(): void {

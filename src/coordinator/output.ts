@@ -32,7 +32,6 @@ interface Entry {
 
 /** Where the print-out of a running attempt has come to (line-buffer). */
 interface Following {
-  readonly task: TaskSpec;
   readonly tagger: LineTagger | undefined;
   at: number;
 }
@@ -89,11 +88,12 @@ export class Output {
 
   /** Prints whole lines that running agents have written by now. */
   follow(underWay: Iterable<{ readonly task: TaskSpec; readonly attempt: number }>): void {
-    if (this.failed) return;
+    // A task that is being printed may have reached the middle of a line.
+    if (this.failed || this.printing !== undefined) return;
     for (const { task, attempt } of underWay) {
       for (const stream of ["out", "err"] as const) {
         const path = spoolPath(this.options.spool, task.seq, attempt, stream);
-        const state = this.following.get(path) ?? { task, tagger: this.tagger(task, attempt), at: 0 };
+        const state = this.following.get(path) ?? { tagger: this.tagger(task), at: 0 };
         const bytes = readFrom(path, state.at, CHUNK_BYTES);
         if (bytes === undefined || bytes.length === 0) continue;
         this.following.set(path, state);
@@ -101,10 +101,12 @@ export class Output {
         // A line longer than the chunk goes out in pieces: holding it would need memory without bound.
         const whole = lines === 0 && bytes.length === CHUNK_BYTES ? bytes : bytes.subarray(0, lines);
         state.at += whole.length;
-        if (whole.length > 0) this.emit(stream, state.tagger === undefined ? whole : state.tagger.tagged(whole));
+        if (whole.length === 0) continue;
+        const sink = stream === "out" ? this.stdout : this.stderr;
+        sink.write(state.tagger === undefined ? whole : state.tagger.tagged(whole))?.catch((error) => this.fail(error));
       }
     }
-    this.printing ??= this.printAll();
+    this.printing = this.printAll();
   }
 
   /** Resolves when everything is out; what keep-order still holds goes out now. */
@@ -117,22 +119,12 @@ export class Output {
     }
   }
 
-  private tagger(task: TaskSpec, attempt: number, agent = ""): LineTagger | undefined {
-    if (!this.options.tag) return undefined;
-    return new LineTagger(task.label !== "" ? task.label : agent !== "" ? agent : `${task.id}.${attempt}`);
-  }
-
-  private queued: Promise<void> = Promise.resolve();
-
-  /** Line-buffer: into the sink, in order, without waiting for it. */
-  private emit(stream: "out" | "err", bytes: Uint8Array): void {
-    const sink = stream === "out" ? this.stdout : this.stderr;
-    this.queued = this.queued.then(() => sink.write(bytes)).catch((error) => this.fail(error));
+  private tagger(task: TaskSpec): LineTagger | undefined {
+    return this.options.tag ? new LineTagger(task.label) : undefined;
   }
 
   private async printAll(): Promise<void> {
     try {
-      await this.queued;
       for (let entry = this.ready.take(); entry !== undefined; entry = this.ready.take()) {
         if (!this.failed) await this.print(entry);
         this.dispose(entry);
@@ -157,11 +149,20 @@ export class Output {
 
   private async print({ task, result }: Entry): Promise<void> {
     const { spool, json, lineBuffer, tag } = this.options;
-    const paths = { out: spoolPath(spool, task.seq, result.attempt, "out"), err: spoolPath(spool, task.seq, result.attempt, "err") };
+    const paths = {
+      out: spoolPath(spool, task.seq, result.attempt, "out"),
+      err: spoolPath(spool, task.seq, result.attempt, "err"),
+    };
     if (json) {
       const most = limits.jsonOutputBytes;
-      const text = (path: string, bytes: number) => (bytes === 0 ? new Uint8Array(0) : (readFrom(path, 0, most) ?? new Uint8Array(0)));
-      const object = resultObject(task, result, text(paths.out, result.stdout_bytes), text(paths.err, result.stderr_bytes));
+      const text = (path: string, bytes: number) =>
+        bytes === 0 ? new Uint8Array(0) : (readFrom(path, 0, most) ?? new Uint8Array(0));
+      const object = resultObject(
+        task,
+        result,
+        text(paths.out, result.stdout_bytes),
+        text(paths.err, result.stderr_bytes),
+      );
       return this.stdout.write(encoder.encode(`${JSON.stringify(object)}\n`));
     }
     for (const [stream, sink, bytes] of [
@@ -170,14 +171,19 @@ export class Output {
     ] as const) {
       if (bytes === 0) continue;
       const state = this.following.get(paths[stream]);
-      const tagger = state?.tagger ?? this.tagger(task, result.attempt, result.agent_id);
+      const tagger = state?.tagger ?? this.tagger(task);
       const last = await this.copy(paths[stream], state?.at ?? 0, sink, tagger);
       if ((lineBuffer || tag) && last !== undefined && last !== NEWLINE) await sink.write(newline);
     }
   }
 
   /** Returns the last byte copied. */
-  private async copy(path: string, from: number, sink: Sink, tagger: LineTagger | undefined): Promise<number | undefined> {
+  private async copy(
+    path: string,
+    from: number,
+    sink: Sink,
+    tagger: LineTagger | undefined,
+  ): Promise<number | undefined> {
     const fd = openFile(path, O.RDONLY);
     if (fd < 0) return undefined;
     try {

@@ -3,7 +3,8 @@ import type { ByePayload, ResultPayload, StopPayload, TaskPayload } from "../mes
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const have = (value: Fields, type: "number" | "string", ...names: string[]): boolean =>
   names.every((name) => typeof value[name] === type);
@@ -12,7 +13,18 @@ export function isResult(value: unknown): value is ResultPayload {
   return (
     isObject(value) &&
     have(value, "string", "task_id", "agent_id", "reason") &&
-    have(value, "number", "seq", "attempt", "exit_code", "signal", "started_at", "run_time_ms", "stdout_bytes", "stderr_bytes")
+    have(
+      value,
+      "number",
+      "seq",
+      "attempt",
+      "exit_code",
+      "signal",
+      "started_at",
+      "run_time_ms",
+      "stdout_bytes",
+      "stderr_bytes",
+    )
   );
 }
 
@@ -32,5 +44,7 @@ export function isStop(value: unknown): value is StopPayload {
 export function isBye(value: unknown): value is ByePayload {
   if (!isObject(value) || !have(value, "number", "peak_rss_bytes", "open_fds_max")) return false;
   const counts = value["hierarchical"];
-  return isObject(counts) && have(counts, "number", "expected", "delivered", "duplicates") && Array.isArray(counts["lost"]);
+  return (
+    isObject(counts) && have(counts, "number", "expected", "delivered", "duplicates") && Array.isArray(counts["lost"])
+  );
 }

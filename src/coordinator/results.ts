@@ -48,7 +48,7 @@ export class ResultFolders {
   }
 
   private claim(task: TaskSpec): string {
-    const name = folderName(task.label === "" ? task.id : task.label, task.seq);
+    const name = folderName(task.label, task.seq);
     for (const folder of [`${this.root}/${name}`, `${this.root}/${name}\\${task.seq}`]) {
       const made = makeDirectory(folder, 0o755);
       // Its own folder, of an earlier run over the same list, is filled again.
@@ -60,7 +60,11 @@ export class ResultFolders {
       if (made !== -E.EXIST) throw new CfnError("cannot_create", `cannot create ${folder}: ${errorText(-made)}`);
     }
     const text = commandText(task.run);
-    throw new CfnError("cannot_create", `no free folder in ${this.root} for task ${task.seq} (${text})`, "name another --results");
+    throw new CfnError(
+      "cannot_create",
+      `no free folder in ${this.root} for task ${task.seq} (${text})`,
+      "name another --results",
+    );
   }
 }
 

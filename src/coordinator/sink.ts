@@ -7,21 +7,24 @@ const GATHER_BYTES = 256 * 1024;
 export class Sink {
   private parts: Uint8Array[] = [];
   private bytes = 0;
+  /** One write at a time: two at once could mix. */
+  private writing: Promise<void> = Promise.resolve();
 
   constructor(private readonly fd: number) {}
 
   /** `bytes` must not change afterwards. Rejects where nobody reads any more (`EPIPE`) or the disk is full. */
-  async write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> | undefined {
     this.parts.push(bytes);
     this.bytes += bytes.length;
-    if (this.bytes >= GATHER_BYTES) await this.flush();
+    return this.bytes >= GATHER_BYTES ? this.flush() : undefined;
   }
 
-  async flush(): Promise<void> {
-    if (this.bytes === 0) return;
+  flush(): Promise<void> {
+    if (this.bytes === 0) return this.writing;
     const gathered = this.parts.length === 1 ? (this.parts[0] as Uint8Array) : joinBytes(this.parts);
     this.parts = [];
     this.bytes = 0;
-    await writeWhole(this.fd, gathered);
+    this.writing = this.writing.then(() => writeWhole(this.fd, gathered));
+    return this.writing;
   }
 }

@@ -31,7 +31,9 @@ const name = v.pipe(clean, v.minLength(1, "is empty"), v.maxLength(256, "is long
 
 const timeout = v.pipe(
   v.union([v.number(), v.string()], "expected a duration like 500ms, 5s or 2m, or seconds"),
-  v.transform((given) => (typeof given === "number" ? Math.round(given * 1000) : (parseDurationMs(given) ?? Number.NaN))),
+  v.transform((given) =>
+    typeof given === "number" ? Math.round(given * 1000) : (parseDurationMs(given) ?? Number.NaN),
+  ),
   v.check(
     (ms) => ms >= 1 && ms <= limits.timeoutMsMax,
     `expected a duration from 1ms to ${formatDuration(limits.timeoutMsMax)}, like 500ms, 5s or 2m`,
@@ -44,9 +46,14 @@ const wholeNumber = (least: number, most: number) => {
 };
 
 const task = v.strictObject({
-  id: v.optional(v.union([v.pipe(v.number(), v.safeInteger(), v.transform(String)), name], "expected a text or a whole number")),
+  id: v.optional(
+    v.union([v.pipe(v.number(), v.safeInteger(), v.transform(String)), name], "expected a text or a whole number"),
+  ),
   run: v.optional(
-    v.union([v.pipe(clean, v.minLength(1)), v.pipe(v.array(clean), v.minLength(1))], "expected a command: a text, or a list of texts"),
+    v.union(
+      [v.pipe(clean, v.minLength(1)), v.pipe(v.array(clean), v.minLength(1))],
+      "expected a command: a text, or a list of texts",
+    ),
   ),
   input: v.optional(v.string("expected a text")),
   env: v.optional(
@@ -104,7 +111,8 @@ export function lineTask(line: string, seq: number, command: readonly string[], 
 
 /** Strings are measured by their length first: most tasks are small, and encoding each to count would double the work. */
 function checkBytes(spec: TaskSpec, where: string): void {
-  const inputBytes = spec.input === undefined || spec.input.length * 3 <= limits.taskInputBytes ? 0 : Buffer.byteLength(spec.input);
+  const inputBytes =
+    spec.input === undefined || spec.input.length * 3 <= limits.taskInputBytes ? 0 : Buffer.byteLength(spec.input);
   if (inputBytes > limits.taskInputBytes) {
     throw new CfnError(
       "malformed",

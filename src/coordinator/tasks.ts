@@ -41,12 +41,20 @@ export function openTasks(file: string, command: readonly string[]): TaskSource 
   const name = file === "-" ? "stdin" : file;
   const format = taskFormat(file, command.length > 0);
   if (/\.(txt|list|lst)$/i.test(file) && command.length === 0) {
-    throw new CfnError("usage", `${name} holds plain lines, and there is no command to give them to`, "add one after --");
+    throw new CfnError(
+      "usage",
+      `${name} holds plain lines, and there is no command to give them to`,
+      "add one after --",
+    );
   }
   let fd = 0;
   if (file !== "-") {
     if (statPath(file, true)?.type === "directory") {
-      throw new CfnError("malformed", `the task file ${file} is a directory`, "name a file of JSONL, JSON, YAML or plain lines");
+      throw new CfnError(
+        "malformed",
+        `the task file ${file} is a directory`,
+        "name a file of JSONL, JSON, YAML or plain lines",
+      );
     }
     fd = openFile(file, O.RDONLY);
     if (fd < 0) throw new CfnError("not_found", `cannot read the task file ${file}: ${errorText(-fd)}`);
@@ -91,7 +99,9 @@ class StreamedTasks implements TaskSource {
   ) {
     this.input = new Input(fd, name);
     this.splitter =
-      format === "json" ? new ArraySplitter(name, limits.batchLineBytes) : new LineSplitter(name, limits.batchLineBytes);
+      format === "json"
+        ? new ArraySplitter(name, limits.batchLineBytes)
+        : new LineSplitter(name, limits.batchLineBytes);
   }
 
   next(): TaskSpec | "wait" | "end" {
@@ -151,7 +161,11 @@ class YamlTasks implements TaskSource {
       bytes += chunk.length;
       if (bytes > limits.yamlBytes) {
         const most = formatBytes(limits.yamlBytes);
-        throw new CfnError("malformed", `${this.name} is larger than ${most}, and YAML cannot be streamed`, "use JSONL");
+        throw new CfnError(
+          "malformed",
+          `${this.name} is larger than ${most}, and YAML cannot be streamed`,
+          "use JSONL",
+        );
       }
       chunks.push(chunk);
     }
@@ -177,7 +191,7 @@ export function commandForEach(command: readonly string[], count: number): TaskS
     next: () => {
       if (seq === count) return "end";
       seq++;
-      return { seq, id: String(seq), label: "", run: command, priority: 0 };
+      return { seq, id: String(seq), label: String(seq), run: command, priority: 0 };
     },
     more: () => Promise.resolve(),
     close: () => undefined,

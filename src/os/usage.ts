@@ -11,3 +11,8 @@ export function peakRssBytes(): number {
 export function openDescriptors(): number {
   return listDirectory("/proc/self/fd").length;
 }
+
+/** Processors that this process may use. */
+export function coreCount(): number {
+  return Math.max(1, navigator.hardwareConcurrency);
+}

@@ -1,0 +1,45 @@
+/** One coordinator of a hybrid swarm. Started by `cfn run`, not by people. */
+import { openBus } from "../src/bus/bus.ts";
+import { Member } from "../src/coordinator/member.ts";
+import { limits } from "../src/limits.ts";
+import { raiseDescriptors } from "../src/os/rlimits.ts";
+import { catchSignals, SIGTERM } from "../src/os/signals.ts";
+import { becomeSubreaper, signalWhenParentDies } from "../src/os/subreaper.ts";
+import type { Args, Command } from "./command.ts";
+import { exitStatus, statusOfSignal } from "./exit.ts";
+import { agentEnvironment, hosting } from "./hosting.ts";
+import { agentId, path, whole } from "./values.ts";
+
+const args = {
+  id: { type: "positional", description: "its id", value: agentId },
+  master: { type: "positional", description: "the id of the master", value: agentId },
+  parent: { type: "positional", description: "the pid of the master", value: whole(1, 2 ** 22) },
+  workers: { type: "positional", description: "how many", value: whole(1, limits.agentsMax) },
+  run: { type: "positional", description: "the run's id", value: agentId },
+  bus: { type: "positional", description: "the bus directory", value: path },
+  spool: { type: "positional", description: "the directory of output files", value: path },
+} as const satisfies Args;
+
+export const coordinatorCommand: Command<typeof args> = {
+  meta: { name: "coordinator", description: "Lead one team of a hybrid swarm (internal)", hidden: true },
+  args,
+  example: "cfn run --topology hybrid -- true",
+  async run({ args, env }) {
+    signalWhenParentDies(SIGTERM);
+    if (process.ppid !== args.parent) return statusOfSignal(SIGTERM);
+    becomeSubreaper();
+    raiseDescriptors(limits.descriptorsPerProcess);
+    const bus = openBus(args.bus);
+    const seats = Array.from({ length: args.workers }, (_, n) => `${args.id}-w${n + 1}`);
+    const openHost = hosting(bus, args.run, args.spool, agentEnvironment(env));
+    const member = new Member({ bus, id: args.id, master: args.master, runId: args.run, seats, openHost });
+    const abandoned = new Promise<number>((resolve) => {
+      catchSignals(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
+        void member.abandon(limits.killGraceMs).then(() => resolve(statusOfSignal(signal)));
+      });
+    });
+    const status = await Promise.race([member.run().then(() => exitStatus.success), abandoned]);
+    bus.close();
+    return status;
+  },
+};

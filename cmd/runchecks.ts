@@ -1,0 +1,55 @@
+/** What can be refused before anything of the run exists. */
+import type { Env } from "../src/bus/directory.ts";
+import { CfnError } from "../src/errors.ts";
+import { limits } from "../src/limits.ts";
+import { parseDurationMs } from "../src/message/quantity.ts";
+import { isWritable, statPath } from "../src/os/file.ts";
+import type { Values } from "./command.ts";
+import type { runArgs } from "./runoptions.ts";
+
+/** Throws CfnError("usage"), or cannot_create where the report could not be written at the end. */
+export function checkCombination(args: Values<typeof runArgs>, command: readonly string[]): void {
+  if (command.length === 0 && args.tasks === undefined) {
+    throw new CfnError("usage", "nothing to run", "give a command after --, or --tasks FILE");
+  }
+  if (command[0] === "") throw new CfnError("usage", "the command is empty", "name a program after --");
+  if (args.resume && args.joblog === undefined) {
+    throw new CfnError("usage", "--resume needs --joblog FILE", "name the joblog of the run to go on with");
+  }
+  const exclusive = [
+    ["keep-order", "line-buffer", "one waits for its turn, the other for nothing"],
+    ["json", "tag", "each object names its task"],
+    ["json", "line-buffer", "an object is printed when its task has ended"],
+  ] as const;
+  for (const [one, other, why] of exclusive) {
+    if (args[one] && args[other]) throw new CfnError("usage", `--${one} and --${other} exclude each other: ${why}`);
+  }
+  if (args.report === undefined) return;
+  const directory = args.report.includes("/") ? args.report.slice(0, args.report.lastIndexOf("/")) || "/" : ".";
+  const reason = statPath(directory, true)?.type !== "directory" ? "is not a directory" : "is not writable";
+  if (reason === "is not a directory" || !isWritable(directory)) {
+    throw new CfnError("cannot_create", `cannot write the report ${args.report}: ${directory} ${reason}`);
+  }
+  if (statPath(args.report, true)?.type === "directory") {
+    throw new CfnError("cannot_create", `cannot write the report ${args.report}: it is a directory`);
+  }
+}
+
+/** CFN_MAX_COORDINATION_TIME, in seconds unless it has a unit. */
+export function runTimeLimit(env: Env): number | undefined {
+  const text = env["CFN_MAX_COORDINATION_TIME"];
+  if (text === undefined || text === "") return undefined;
+  const ms = parseDurationMs(text);
+  if (ms !== undefined && ms > 0 && ms <= limits.runTimeMsMax) return ms;
+  throw new CfnError(
+    "usage",
+    `CFN_MAX_COORDINATION_TIME "${text}": expected a duration from 1ms to 24d, like 90 (seconds) or 5m`,
+  );
+}
+
+/** The nearest directory above a base that exists: its file system is the bus's. */
+export function placeForBus(base: string): string {
+  let place = base;
+  while (place !== "" && statPath(place, true) === undefined) place = place.slice(0, place.lastIndexOf("/"));
+  return place || "/";
+}

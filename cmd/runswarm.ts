@@ -1,0 +1,48 @@
+/** Makes the swarm of a run: flat with the agents' host in this process, hybrid with a process per coordinator. */
+import type { Bus } from "../src/bus/contract.ts";
+import type { Env } from "../src/bus/directory.ts";
+import { FlatSwarm } from "../src/coordinator/flat.ts";
+import { HybridSwarm, masterId } from "../src/coordinator/hybrid.ts";
+import type { Shape } from "../src/coordinator/shape.ts";
+import type { Swarm, SwarmEvents } from "../src/coordinator/swarm.ts";
+import { CfnError } from "../src/errors.ts";
+import { environmentBlock } from "../src/os/environment.ts";
+import { ownExecutable } from "../src/os/executable.ts";
+import { type Spawned, spawnProgram } from "../src/os/spawn.ts";
+import { coordinatorEnvironment, hosting } from "./hosting.ts";
+
+interface SwarmRequest {
+  readonly bus: Bus;
+  readonly busDir: string;
+  readonly runId: string;
+  readonly shape: Shape;
+  readonly spool: string;
+  readonly env: Env;
+  readonly warn: (text: string) => void;
+}
+
+export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
+  const { bus, runId, shape, spool, env, warn } = request;
+  if (shape.topology === "flat") {
+    return (events) => new FlatSwarm(bus, runId, shape.workers, hosting(bus, runId, spool, env), events);
+  }
+  const startCoordinator = coordinatorStarter(request);
+  return (events) => new HybridSwarm({ bus, runId, teams: shape.teams, startCoordinator, onWarning: warn }, events);
+}
+
+function coordinatorStarter({ busDir, runId, spool, env }: SwarmRequest): (id: string, workers: number) => Spawned {
+  const program = ownExecutable();
+  if (program === undefined)
+    throw new CfnError("unavailable", "a hybrid swarm needs the compiled cfn", "npm run build");
+  const environment = environmentBlock(coordinatorEnvironment(env));
+  return (id, workers) =>
+    spawnProgram({
+      argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), runId, busDir, spool],
+      environment,
+      stdin: "/dev/null",
+      // Nothing but warnings comes from it.
+      stdout: 2,
+      stderr: 2,
+      group: "session",
+    });
+}

@@ -1,0 +1,32 @@
+/**
+ * Where agents' output waits to be printed. Beside the bus if there is room: files on tmpfs cost a third of those on a
+ * disk. Otherwise where temporary files go, so that an agent that floods its output cannot fill the memory file system
+ * that the bus lives on.
+ */
+import { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import { fileSystemSpace, isWritable, makeDirectory } from "../os/file.ts";
+import { errorText } from "../os/libc.ts";
+import { effectiveUid } from "../os/process.ts";
+import { removeTree } from "../os/tree.ts";
+
+const temporary = (tmp: string | undefined): string => (tmp?.startsWith("/") ? tmp.replace(/\/+$/, "") : "/tmp");
+
+const outside = (tmp: string | undefined, runId: string): string => `${temporary(tmp)}/cfn-${effectiveUid()}-${runId}`;
+
+const freeBytes = (path: string): number => (isWritable(path) ? (fileSystemSpace(path)?.freeBytes ?? 0) : 0);
+
+/** Makes the directory of a run's output, 0700. `tmp` is TMPDIR. Throws CfnError("cannot_create"). */
+export function makeSpool(busDir: string, tmp: string | undefined, runId: string): string {
+  const besideBus = fileSystemSpace(busDir)?.freeBytes ?? 0;
+  const elsewhere = besideBus < limits.spoolBytesLeast && freeBytes(temporary(tmp)) > besideBus;
+  const path = elsewhere ? outside(tmp, runId) : `${busDir}/spool`;
+  const made = makeDirectory(path, 0o700);
+  if (made < 0) throw new CfnError("cannot_create", `cannot create ${path}: ${errorText(-made)}`, "set TMPDIR");
+  return path;
+}
+
+/** Removes the output that a dead run left outside its bus. */
+export function sweepSpool(tmp: string | undefined, runId: string): void {
+  removeTree(outside(tmp, runId));
+}
