@@ -256,7 +256,7 @@ class SwarmHost implements Host {
       err: ran ? fileBytes(spoolPath(spool, task.seq, task.attempt, "err")) : 0,
     };
     const result = resultOf(seat.id, task, ending, times, sizes, outputBytesMax);
-    this.#outbox.add({ from: seat.id, result, onAccepted: () => this.#accepted(seat, mail) });
+    this.#outbox.add({ from: seat.id, result, replyTo: mail.msgId, onAccepted: () => this.#accepted(seat, mail) });
     this.#flushSoon();
   }
 

@@ -8,6 +8,8 @@ import type { TaskPayload } from "../message/protocol.ts";
 export interface Mail {
   /** Undefined for messages that need nothing but to be taken: cancel, stop, malformed ones. */
   readonly task: TaskPayload | undefined;
+  /** Of the message: a result names the task message that was received, which is how its sender counts deliveries. */
+  readonly msgId: string;
   status: "waiting" | "taken" | "settled";
 }
 
@@ -19,8 +21,8 @@ export class Mailbox {
     return this.#mail.length;
   }
 
-  add(task: TaskPayload | undefined): void {
-    this.#mail.push({ task, status: task === undefined ? "settled" : "waiting" });
+  add(task: TaskPayload | undefined, msgId = ""): void {
+    this.#mail.push({ task, msgId, status: task === undefined ? "settled" : "waiting" });
   }
 
   /** The oldest task that waits, which is then taken. */

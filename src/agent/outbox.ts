@@ -8,6 +8,8 @@ import type { ResultPayload } from "../message/protocol.ts";
 export interface Outgoing {
   readonly from: string;
   readonly result: ResultPayload;
+  /** The task message that it answers. */
+  readonly replyTo: string;
   /** Once the bus has accepted it. */
   readonly onAccepted: () => void;
 }
@@ -53,13 +55,14 @@ export class Outbox {
 
   /** How many of them, from the first on, are on the bus. */
   #sendBatch(batch: readonly Outgoing[]): number {
-    const drafts = batch.map(({ from, result }) => ({
+    const drafts = batch.map(({ from, result, replyTo }) => ({
       from,
       to: this.#lead,
       type: "result",
       payload: result as unknown as Json,
       chain: "control" as const,
       runId: this.#runId,
+      replyTo,
     }));
     try {
       const sent = this.#bus.sendBatch(drafts);

@@ -43,12 +43,14 @@ export class Seat {
   readMail(): Control[] {
     const known = this.mailbox.length;
     if (this.lease.depth() <= known) return [];
-    const controls = this.lease
+    return this.lease
       .read(known + limits.mailAhead)
       .slice(known)
-      .map(({ message }) => controlOf(message));
-    for (const control of controls) this.mailbox.add(control.kind === "task" ? control.task : undefined);
-    return controls;
+      .map(({ message }) => {
+        const control = controlOf(message);
+        this.mailbox.add(control.kind === "task" ? control.task : undefined, message.msg_id);
+        return control;
+      });
   }
 
   /** Acknowledges what is settled. */
