@@ -4,7 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { repositoryRoot, runCommand } from "./support/binary.ts";
 import { readFacts } from "./tidy/facts.ts";
-import { type Repository, rules } from "./tidy/rules.ts";
+import type { Repository } from "./tidy/layers.ts";
+import { rules } from "./tidy/rules.ts";
 
 type Sample = Readonly<Record<string, string>>;
 

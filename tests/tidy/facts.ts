@@ -16,12 +16,9 @@ interface Import {
   readonly line: number;
 }
 
-interface Named {
+interface Exported {
   readonly name: string;
   readonly line: number;
-}
-
-interface Exported extends Named {
   /** An interface or a type alias: nothing at run time. */
   readonly isType: boolean;
 }
@@ -39,8 +36,6 @@ export interface Facts {
   readonly imports: readonly Import[];
   /** Names declared and exported here. */
   readonly exports: readonly Exported[];
-  /** Names passed on from another file. */
-  readonly reexports: readonly Named[];
   readonly accesses: readonly Access[];
   readonly anyLines: readonly number[];
   /** Handlers that drop an error without a statement or a comment that gives the reason. */
@@ -77,7 +72,6 @@ export async function readFacts(files: ReadonlyMap<string, string>): Promise<Fac
 function factsOf(path: string, text: string, tree: SourceFile): Facts {
   const imports: Import[] = [];
   const exports: Exported[] = [];
-  const reexports: Named[] = [];
   const accesses: Access[] = [];
   const anyLines: number[] = [];
   const emptyCatchLines: number[] = [];
@@ -109,8 +103,6 @@ function factsOf(path: string, text: string, tree: SourceFile): Facts {
           loads: !node.isTypeOnly,
           line: line(),
         });
-        for (const element of elements)
-          reexports.push({ name: element.name.text, isType: node.isTypeOnly, line: line() });
       } else
         for (const element of elements)
           exports.push({ name: element.name.text, isType: node.isTypeOnly, line: line() });
@@ -147,7 +139,7 @@ function factsOf(path: string, text: string, tree: SourceFile): Facts {
   }
   tree.forEachChild(visit);
   const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
-  return { path, lines, imports, exports, reexports, accesses, anyLines, emptyCatchLines, strings };
+  return { path, lines, imports, exports, accesses, anyLines, emptyCatchLines, strings };
 }
 
 function importedNames(node: ImportDeclaration): string[] {
