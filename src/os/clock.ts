@@ -1,5 +1,5 @@
 /** Time. Durations come from the monotonic clock; only timestamps for people come from the wall clock. */
-import { libc } from "./libc.ts";
+import { libc, pointerTo } from "./libc.ts";
 
 /** Milliseconds since an arbitrary start, monotonic, with decimals. */
 export function monotonicMs(): number {
@@ -11,7 +11,12 @@ export function unixSeconds(): number {
   return Date.now() / 1000;
 }
 
+const duration = new BigInt64Array(2);
+
 /** Blocks the whole process. For waits inside one-shot commands and lock retries. */
 export function sleepMs(ms: number): void {
-  if (ms > 0) libc.usleep(Math.min(Math.round(ms * 1000), 999_999));
+  if (ms <= 0) return;
+  duration[0] = BigInt(Math.floor(ms / 1000));
+  duration[1] = BigInt(Math.round((ms % 1000) * 1e6));
+  libc.nanosleep(pointerTo(duration));
 }

@@ -41,12 +41,15 @@ export function readInto(fd: number, into: Uint8Array): number {
 }
 
 const pollEntry = new Int32Array(2);
+const pollTimeout = new BigInt64Array(2);
 
 /** Waits until `fd` is readable (1) or writable (4), or `timeoutMs` has passed. Blocks the process. True if ready. */
 export function pollFile(fd: number, events: number, timeoutMs: number): boolean {
   pollEntry[0] = fd;
   pollEntry[1] = events;
-  return libc.poll(pointerTo(pollEntry), 1, Math.ceil(timeoutMs)) > 0;
+  pollTimeout[0] = BigInt(Math.floor(timeoutMs / 1000));
+  pollTimeout[1] = BigInt(Math.round((timeoutMs % 1000) * 1e6));
+  return libc.ppoll(pointerTo(pollEntry), 1, pointerTo(pollTimeout)) > 0;
 }
 
 /** Writes all of `bytes`, waiting where the other end is slow. 0, or the negated error number. */
@@ -80,10 +83,18 @@ export function seekTo(fd: number, offset: number): void {
   libc.lseek(fd, offset, 0);
 }
 
-/** Reserves real pages for the first `bytes` of a file: a later store into them cannot meet a full tmpfs (SIGBUS). */
+/**
+ * Reserves real pages for the first `bytes` of a file: a later store into them cannot meet a full tmpfs (SIGBUS). A file
+ * system that cannot reserve gets zeros written instead. 0 or a negated error number.
+ */
 export function allocateFile(fd: number, bytes: number): number {
   for (;;) {
-    const error = libc.posix_fallocate(fd, 0, bytes);
+    if (libc.fallocate(fd, 0, bytes) === 0) return 0;
+    const error = errno();
+    if (error === E.OPNOTSUPP) {
+      const size = fileSize(fd);
+      return size >= bytes ? 0 : writeAll(fd, new Uint8Array(bytes - size));
+    }
     if (error !== E.INTR) return -error;
   }
 }
@@ -173,9 +184,6 @@ export interface Stat {
   readonly modifiedSeconds: number;
 }
 
-// statx(2) by number: its structure is the same everywhere, and old C libraries lack the wrapper.
-const STATX = process.arch === "arm64" ? 291 : 332;
-const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const statBuffer = new DataView(new ArrayBuffer(256));
 const kinds: Record<number, Stat["type"]> = { 8: "file", 4: "directory", 10: "symlink", 1: "fifo" };
@@ -183,7 +191,7 @@ const kinds: Record<number, Stat["type"]> = { 8: "file", 4: "directory", 10: "sy
 /** What a path names, a symbolic link not followed unless asked; undefined where there is nothing. */
 export function statPath(path: string, follow = false): Stat | undefined {
   const flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
-  if (libc.syscall(STATX, AT_FDCWD, cString(path), flags, 0x7ff, pointerTo(statBuffer)) < 0) return undefined;
+  if (libc.statx(cString(path), flags, 0x7ff, pointerTo(statBuffer)) < 0) return undefined;
   const mode = statBuffer.getUint16(28, true);
   return {
     type: kinds[mode >> 12] ?? "other",

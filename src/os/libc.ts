@@ -1,9 +1,10 @@
 /**
- * The C library, opened once. The only place that knows whether it is glibc or musl.
+ * The kernel's calls, by way of the C library's `syscall`. The only place that knows call numbers, and glibc from musl.
  *
  * It goes through `Bun.FFI`, the native object underneath the module `bun:ffi`: importing that module costs 0.8 ms at
  * start-up and any `node:*` module 2.5 ms, of the 5 ms that a whole process takes (`bench/start.sh`), and `cfn send` is a
- * process per message. The native object has no checks and no conversions: every pointer is a number, every call as in C.
+ * process per message. Each symbol that is opened costs 0.03 ms, so one does for all system calls. The native object has
+ * no checks and no conversions: every pointer is a number, every call as in C.
  */
 import { CfnError } from "../errors.ts";
 
@@ -23,40 +24,6 @@ interface NativeFfi {
 }
 
 const ffi = (Bun as unknown as { FFI: NativeFfi }).FFI;
-
-const signatures = {
-  __errno_location: { args: [], returns: PTR },
-  open: { args: [PTR, I32, I32], returns: I32 },
-  close: { args: [I32], returns: I32 },
-  read: { args: [I32, PTR, U64], returns: I64 },
-  write: { args: [I32, PTR, U64], returns: I64 },
-  pread: { args: [I32, PTR, U64, I64], returns: I64 },
-  lseek: { args: [I32, I64, I32], returns: I64 },
-  posix_fallocate: { args: [I32, I64, I64], returns: I32 },
-  mmap: { args: [PTR, U64, I32, I32, I32, I64], returns: PTR },
-  munmap: { args: [PTR, U64], returns: I32 },
-  flock: { args: [I32, I32], returns: I32 },
-  fcntl: { args: [I32, I32, PTR], returns: I32 },
-  rename: { args: [PTR, PTR], returns: I32 },
-  link: { args: [PTR, PTR], returns: I32 },
-  symlink: { args: [PTR, PTR], returns: I32 },
-  unlink: { args: [PTR], returns: I32 },
-  mkdir: { args: [PTR, U32], returns: I32 },
-  rmdir: { args: [PTR], returns: I32 },
-  mkfifo: { args: [PTR, U32], returns: I32 },
-  access: { args: [PTR, I32], returns: I32 },
-  statfs: { args: [PTR, PTR], returns: I32 },
-  syscall: { args: [I64, I64, I64, I64, I64, I64], returns: I64 },
-  poll: { args: [PTR, U64, I32], returns: I32 },
-  ioctl: { args: [I32, U64, PTR], returns: I32 },
-  usleep: { args: [U32], returns: I32 },
-  getuid: { args: [], returns: U32 },
-  geteuid: { args: [], returns: U32 },
-  getpgid: { args: [I32], returns: I32 },
-  kill: { args: [I32, I32], returns: I32 },
-} as const;
-
-type Symbols = { readonly [K in keyof typeof signatures]: Native };
 
 const names = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 
@@ -78,7 +45,80 @@ export function openLibc<S extends object>(symbols: S): { readonly [K in keyof S
 
 export const types = { i32: I32, u32: U32, ptr: PTR, i64: I64, u64: U64 } as const;
 
-export const libc: Symbols = openLibc(signatures);
+const { syscall, __errno_location } = openLibc({
+  syscall: { args: [I64, I64, I64, I64, I64, I64, I64], returns: I64 },
+  __errno_location: { args: [], returns: PTR },
+});
+
+const arm = process.arch === "arm64";
+/** The architecture's number of a call: x86-64's or arm64's. */
+const on = (x64: number, arm64: number): number => (arm ? arm64 : x64);
+const AT_FDCWD = -100;
+const AT_REMOVEDIR = 0x200;
+const S_IFIFO = 0o10000;
+
+const openat = on(257, 56);
+const close = on(3, 57);
+const read = on(0, 63);
+const write = on(1, 64);
+const lseek = on(8, 62);
+const fallocate = on(285, 47);
+const mmap = on(9, 222);
+const munmap = on(11, 215);
+const flock = on(73, 32);
+const fcntl = on(72, 25);
+const renameat2 = on(316, 276);
+const linkat = on(265, 37);
+const symlinkat = on(266, 36);
+const unlinkat = on(263, 35);
+const mkdirat = on(258, 34);
+const mknodat = on(259, 33);
+const faccessat = on(269, 48);
+const statx = on(332, 291);
+const statfs = on(137, 43);
+const getdents64 = on(217, 61);
+const ppoll = on(271, 73);
+const ioctl = on(16, 29);
+const nanosleep = on(35, 101);
+const geteuid = on(107, 175);
+const kill = on(62, 129);
+const getrandom = on(318, 278);
+const memfdCreate = on(319, 279);
+
+/** The calls as in their manual pages; -1 is failure, then see `errno`. Paths are C strings (`cString`). */
+export const libc = {
+  open: (path: number, flags: number, mode: number) => syscall(openat, AT_FDCWD, path, flags, mode, 0, 0),
+  close: (fd: number) => syscall(close, fd, 0, 0, 0, 0, 0),
+  read: (fd: number, buffer: number, bytes: number) => syscall(read, fd, buffer, bytes, 0, 0, 0),
+  write: (fd: number, buffer: number, bytes: number) => syscall(write, fd, buffer, bytes, 0, 0, 0),
+  lseek: (fd: number, offset: number, whence: number) => syscall(lseek, fd, offset, whence, 0, 0, 0),
+  fallocate: (fd: number, offset: number, bytes: number) => syscall(fallocate, fd, 0, offset, bytes, 0, 0),
+  mmap: (bytes: number, protection: number, flags: number, fd: number) =>
+    syscall(mmap, 0, bytes, protection, flags, fd, 0),
+  munmap: (address: number, bytes: number) => syscall(munmap, address, bytes, 0, 0, 0, 0),
+  flock: (fd: number, operation: number) => syscall(flock, fd, operation, 0, 0, 0, 0),
+  fcntl: (fd: number, command: number, argument: number) => syscall(fcntl, fd, command, argument, 0, 0, 0),
+  rename: (from: number, to: number) => syscall(renameat2, AT_FDCWD, from, AT_FDCWD, to, 0, 0),
+  link: (from: number, to: number) => syscall(linkat, AT_FDCWD, from, AT_FDCWD, to, 0, 0),
+  symlink: (target: number, at: number) => syscall(symlinkat, target, AT_FDCWD, at, 0, 0, 0),
+  unlink: (path: number) => syscall(unlinkat, AT_FDCWD, path, 0, 0, 0, 0),
+  mkdir: (path: number, mode: number) => syscall(mkdirat, AT_FDCWD, path, mode, 0, 0, 0),
+  rmdir: (path: number) => syscall(unlinkat, AT_FDCWD, path, AT_REMOVEDIR, 0, 0, 0),
+  mkfifo: (path: number, mode: number) => syscall(mknodat, AT_FDCWD, path, S_IFIFO | mode, 0, 0, 0),
+  access: (path: number, mode: number) => syscall(faccessat, AT_FDCWD, path, mode, 0, 0, 0),
+  statx: (path: number, flags: number, mask: number, buffer: number) =>
+    syscall(statx, AT_FDCWD, path, flags, mask, buffer, 0),
+  statfs: (path: number, buffer: number) => syscall(statfs, path, buffer, 0, 0, 0, 0),
+  getdents64: (fd: number, buffer: number, bytes: number) => syscall(getdents64, fd, buffer, bytes, 0, 0, 0),
+  /** `timeout` points at a timespec. */
+  ppoll: (entries: number, count: number, timeout: number) => syscall(ppoll, entries, count, timeout, 0, 0, 0),
+  ioctl: (fd: number, request: number, argument: number) => syscall(ioctl, fd, request, argument, 0, 0, 0),
+  nanosleep: (duration: number) => syscall(nanosleep, duration, 0, 0, 0, 0, 0),
+  geteuid: () => syscall(geteuid, 0, 0, 0, 0, 0, 0),
+  kill: (pid: number, signal: number) => syscall(kill, pid, signal, 0, 0, 0, 0),
+  memfdCreate: (name: number, flags: number) => syscall(memfdCreate, name, flags, 0, 0, 0, 0),
+  getrandom: (buffer: number, bytes: number) => syscall(getrandom, buffer, bytes, 0, 0, 0, 0),
+} as const;
 
 export const pointerTo = (view: ArrayBufferView): number => ffi.ptr(view);
 
@@ -87,7 +127,7 @@ export const memoryAt = (pointer: number, bytes: number): ArrayBuffer => ffi.toA
 
 /** The error number of the last failed call. Valid only directly after it. */
 export function errno(): number {
-  return ffi.read.i32(libc.__errno_location(), 0);
+  return ffi.read.i32(__errno_location(), 0);
 }
 
 const encoder = new TextEncoder();
@@ -134,6 +174,7 @@ export const E = {
   NOSYS: 38,
   NOTEMPTY: 39,
   LOOP: 40,
+  OPNOTSUPP: 95,
   DQUOT: 122,
 } as const;
 

@@ -6,8 +6,6 @@ const READ_WRITE = 3;
 const SHARED = 1;
 /** Enters all pages at once: a page fault each costs a writer that fills them one by one three times as much. */
 const POPULATE = 0x8000;
-/** User addresses end here on x86-64 and arm64; MAP_FAILED comes back as 2^64. */
-const ADDRESS_END = 2 ** 56;
 
 export interface Mapping {
   readonly bytes: Uint8Array;
@@ -25,8 +23,8 @@ export interface Mapping {
  */
 export function mapFile(fd: number, length: number, whole = false): Mapping | undefined {
   assert(length > 0 && length % 8 === 0, `a mapping is a positive multiple of 8 bytes, not ${length}`);
-  const pointer = libc.mmap(0, length, READ_WRITE, whole ? SHARED | POPULATE : SHARED, fd, 0);
-  if (pointer <= 0 || pointer >= ADDRESS_END) return undefined;
+  const pointer = libc.mmap(length, READ_WRITE, whole ? SHARED | POPULATE : SHARED, fd);
+  if (pointer <= 0) return undefined;
   const memory = memoryAt(pointer, length);
   return {
     bytes: new Uint8Array(memory),

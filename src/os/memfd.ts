@@ -2,13 +2,12 @@
 import { closeFile, seekTo, writeAll } from "./file.ts";
 import { cString, errno, libc } from "./libc.ts";
 
-const MEMFD_CREATE = process.arch === "arm64" ? 279 : 319;
 const CLOEXEC = 1;
 const encoder = new TextEncoder();
 
 /** An open file that holds `text`, at its beginning; or the negated error number. The caller closes it. */
 export function memoryFile(text: string): number {
-  const fd = libc.syscall(MEMFD_CREATE, cString("stdin"), CLOEXEC, 0, 0, 0);
+  const fd = libc.memfdCreate(cString("stdin"), CLOEXEC);
   if (fd < 0) return -errno();
   const wrote = writeAll(fd, encoder.encode(text));
   if (wrote < 0) {

@@ -2,7 +2,6 @@
 import { closeFile, O, openFile, removeDirectory, statPath, unlinkFile } from "./file.ts";
 import { libc, pointerTo } from "./libc.ts";
 
-const GETDENTS64 = process.arch === "arm64" ? 61 : 217;
 const decoder = new TextDecoder();
 
 /** Names in a directory, hidden ones too, sorted; empty if it is not there or is not a directory. */
@@ -13,7 +12,7 @@ export function listDirectory(path: string): string[] {
   const buffer = new Uint8Array(32 * 1024);
   const view = new DataView(buffer.buffer);
   for (;;) {
-    const got = libc.syscall(GETDENTS64, fd, pointerTo(buffer), buffer.length, 0, 0);
+    const got = libc.getdents64(fd, pointerTo(buffer), buffer.length);
     if (got <= 0) break;
     // struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name.
     for (let at = 0; at < got; at += view.getUint16(at + 16, true)) {
