@@ -90,7 +90,7 @@ install_cfn() { # download|build
   version=$("$work/cfn" --version) ||
     fail "the new cfn does not run here, so it is not installed (on Alpine: apk add libstdc++; or is $dir mounted noexec?)"
   mv -f "$work/cfn" "$dir/cfn"
-  say "installed $version as $dir/cfn"
+  say "installed cfn $version as $dir/cfn"
   case :$PATH: in
     *":$dir:"*) ;;
     *) say "$dir is not on your PATH. Add this line to your shell's start file:"; say "  export PATH=\"$dir:\$PATH\"" ;;

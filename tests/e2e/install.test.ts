@@ -61,7 +61,7 @@ function program(text: string): string {
   return file;
 }
 
-async function publish(archive: string, text = '#!/bin/sh\necho "cfn 9.9.9"\n'): Promise<void> {
+async function publish(archive: string, text = '#!/bin/sh\necho 9.9.9\n'): Promise<void> {
   const bytes = await pack(program(text));
   served = new Map<string, Uint8Array | (() => Response)>([
     [archive, bytes],
@@ -176,7 +176,7 @@ describe("install.sh installs", () => {
     await publish("cfn-linux-x64.tar.gz");
     const old = folderWithOldBinary();
     expect((await install(old)).code).toBe(0);
-    expect(readFileSync(join(old, "cfn"), "utf8")).toContain("cfn 9.9.9");
+    expect(readFileSync(join(old, "cfn"), "utf8")).toContain("9.9.9");
 
     const fresh = join(mkdtempSync(join(work, "target-")), "a b/bin");
     const piped = await install(fresh, { stdin: scriptText });
