@@ -61,7 +61,7 @@ function program(text: string): string {
   return file;
 }
 
-async function publish(archive: string, text = '#!/bin/sh\necho 9.9.9\n'): Promise<void> {
+async function publish(archive: string, text = "#!/bin/sh\necho 9.9.9\n"): Promise<void> {
   const bytes = await pack(program(text));
   served = new Map<string, Uint8Array | (() => Response)>([
     [archive, bytes],
