@@ -1,10 +1,11 @@
-/** Every subcommand, loaded only when called. */
+/** Every subcommand, loaded only when called; but for `send`, the one that is called most and must start fastest. */
 import type { Command } from "./command.ts";
+import { sendCommand } from "./send.ts";
 
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.ts")).runCommand,
   coordinator: async () => (await import("./coordinator.ts")).coordinatorCommand,
-  send: async () => (await import("./send.ts")).sendCommand,
+  send: async () => sendCommand,
   recv: async () => (await import("./recv.ts")).recvCommand,
   ask: async () => (await import("./ask.ts")).askCommand,
   reply: async () => (await import("./reply.ts")).replyCommand,

@@ -39,14 +39,15 @@ export async function deliver(
     const refused: Draft[] = [];
     let full: Full | undefined;
     let failed: CfnError | undefined;
-    outcomes.forEach((sent, n) => {
+    for (let n = 0; n < outcomes.length; n++) {
+      const sent = outcomes[n] as Sent;
       const draft = pending[n] as Draft;
       if (sent.status === "accepted" || sent.status === "duplicate") onAccepted(draft, sent);
       else if (sent.status === "full") {
         full = sent;
         refused.push(draft);
       } else failed ??= failure(bus, draft, sent);
-    });
+    }
     if (failed !== undefined) throw failed;
     if (full === undefined) return;
     const now = monotonicMs();

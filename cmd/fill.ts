@@ -1,6 +1,6 @@
 import type { Env } from "../src/bus/directory.ts";
 import { CfnError } from "../src/errors.ts";
-import type { Args } from "./command.ts";
+import type { Arg, Args } from "./command.ts";
 import { readValue, shown } from "./values.ts";
 
 /**
@@ -13,15 +13,18 @@ export function fill(
   positionals: string[],
   env: Env,
 ): Record<string, unknown> {
-  for (const [name, arg] of Object.entries(spec.args)) {
+  for (const name in spec.args) {
+    const arg = spec.args[name] as Arg;
     if (Object.hasOwn(given, name)) continue;
     const label = arg.type === "positional" ? name.toUpperCase() : name;
     const variable = "env" in arg ? arg.env : undefined;
     const fromEnv = variable === undefined ? undefined : env[variable] || undefined;
     if (arg.type === "positional" && positionals.length > 0) {
-      const words = positionals.splice(0, arg.many ? positionals.length : 1);
-      const values = words.map((text) => readValue(arg, text, label));
-      given[name] = arg.many ? values : values[0];
+      if (arg.many) {
+        const values: unknown[] = [];
+        for (const text of positionals.splice(0)) values.push(readValue(arg, text, label));
+        given[name] = values;
+      } else given[name] = readValue(arg, positionals.shift() as string, label);
     } else if (fromEnv !== undefined) given[name] = readValue(arg, fromEnv, variable as string);
     else if (arg.type === "positional" && arg.required !== false) {
       throw new CfnError("usage", `${label} is missing`, variable === undefined ? "" : `give it, or set ${variable}`);

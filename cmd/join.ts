@@ -30,7 +30,7 @@ export const timeoutOption = {
 export const anonymous = "anonymous";
 
 export function joinBus(dir: string | undefined, env: Env): Bus {
-  return openBus(dir ?? locateBus(env));
+  return openBus(dir ?? (env["CFN_BUS_DIR"] || locateBus(env)));
 }
 
 /** The refusal of an id that nobody has registered, with those that are. */

@@ -34,19 +34,23 @@ export function membersOf(group: string, from: string, agents: readonly AgentEnt
 
 /** Throws not_found for an id that nobody has registered and for an empty group, before anything is sent. */
 export function recipientsOf(bus: Bus, words: readonly string[], from: string): string[] {
-  const agents = words.some((word) => word.startsWith("@")) ? bus.agents() : [];
-  const to = new Set<string>();
+  const to: string[] = [];
+  const add = (id: string): void => {
+    if (!to.includes(id)) to.push(id);
+  };
+  let agents: readonly AgentEntry[] | undefined;
   for (const word of words) {
     if (!word.startsWith("@")) {
       if (!bus.has(word)) throw unknownAgent(bus, word);
-      to.add(word);
+      add(word);
       continue;
     }
+    agents ??= bus.agents();
     const members = membersOf(word, from, agents);
     if (members.length === 0) throw emptyGroup(word, agents);
-    for (const id of members) to.add(id);
+    for (const id of members) add(id);
   }
-  return [...to];
+  return to;
 }
 
 function emptyGroup(group: string, agents: readonly AgentEntry[]): CfnError {

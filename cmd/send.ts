@@ -1,6 +1,6 @@
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
-import type { Json } from "../src/message/message.ts";
+import type { Draft, Json } from "../src/message/message.ts";
 import type { Args, Command, Values } from "./command.ts";
 import { deliver, printer } from "./deliver.ts";
 import { exitStatus } from "./exit.ts";
@@ -48,20 +48,21 @@ export const sendCommand: Command<typeof args> = {
       await sendBatchFile(joinBus(args.bus, env), args.batch, defaults, printer(args.json));
       return exitStatus.success;
     }
-    const isStdin = args.to.at(-1) === "-";
+    const isStdin = args.to[args.to.length - 1] === "-";
     const words = isStdin ? args.to.slice(0, -1) : args.to;
     if (words.length === 0) throw new CfnError("usage", "TO is missing", "name an agent, or give --batch FILE");
     if (words.includes("-")) throw new CfnError("usage", "- must stand once, after the last TO");
     const payload = await payloadOf(args, isStdin);
     const bus = joinBus(args.bus, env);
-    const draft = {
+    const draft: Omit<Draft, "to"> = {
       from,
       type: args.type ?? "message",
       payload,
       ...(args["reply-to"] === undefined ? {} : { replyTo: args["reply-to"] }),
       ...(args.sequence === undefined ? {} : { sequence: args.sequence }),
     };
-    const drafts = recipientsOf(bus, words, from).map((to) => ({ ...draft, to }));
+    const drafts: Draft[] = [];
+    for (const to of recipientsOf(bus, words, from)) drafts.push({ ...draft, to });
     await deliver(bus, drafts, timeoutMs, printer(args.json));
     return exitStatus.success;
   },
@@ -69,7 +70,7 @@ export const sendCommand: Command<typeof args> = {
 
 async function payloadOf(args: Values<typeof sendCommand.args>, isStdin: boolean): Promise<Json> {
   const { payload, text, type } = args;
-  const given = [payload, text, isStdin || undefined].filter((one) => one !== undefined).length;
+  const given = Number(payload !== undefined) + Number(text !== undefined) + Number(isStdin);
   if (given > 1) throw new CfnError("usage", "more than one payload", "give one of --payload, --text and -");
   if (payload !== undefined) return jsonPayload(payload);
   if (text !== undefined || isStdin) return textPayload(text ?? "", isStdin);

@@ -11,7 +11,9 @@ const within = (value: number | undefined, least: number, most: number): number 
 
 export function whole(least: number, most: number): ValueType<number> {
   return {
-    expects: `a whole number from ${least} to ${most}`,
+    get expects() {
+      return `a whole number from ${least} to ${most}`;
+    },
     read: (text) => within(parseWhole(text), least, most),
   };
 }
@@ -19,7 +21,9 @@ export function whole(least: number, most: number): ValueType<number> {
 /** Reads as milliseconds. */
 export function duration(leastMs = 0, mostMs: number = limits.timeoutMsMax): ValueType<number> {
   return {
-    expects: `a duration from ${formatDuration(leastMs)} to ${formatDuration(mostMs)}, like 500ms, 5s, 2m or 8h`,
+    get expects() {
+      return `a duration from ${formatDuration(leastMs)} to ${formatDuration(mostMs)}, like 500ms, 5s, 2m or 8h`;
+    },
     read: (text) => within(parseDurationMs(text), leastMs, mostMs),
   };
 }
@@ -27,7 +31,9 @@ export function duration(leastMs = 0, mostMs: number = limits.timeoutMsMax): Val
 /** Reads as bytes. */
 export function size(least: number, most: number): ValueType<number> {
   return {
-    expects: `a size from ${formatBytes(least)} to ${formatBytes(most)}, like 64KiB or 1MiB`,
+    get expects() {
+      return `a size from ${formatBytes(least)} to ${formatBytes(most)}, like 64KiB or 1MiB`;
+    },
     read: (text) => within(parseBytes(text), least, most),
   };
 }
