@@ -36,11 +36,11 @@ const NOWAIT = 0x0100_0000;
 const CLD_EXITED = 1;
 
 // siginfo_t as 32-bit words: [2] code, [4] pid, [6] status, on x86-64 and arm64.
-const info = new Int32Array(32);
+const info = new Int32Array(new ArrayBuffer(128));
 const infoPointer = pointerTo(info);
-const status = new Int32Array(1);
+const status = new Int32Array(new ArrayBuffer(8));
 const watched = new Map<number, Watched>();
-/** A signal may be missed when it arrives before its handler is there; then the tick finds the child. */
+/** Should a signal ever be missed, the tick finds the child. */
 const SAFETY_TICK_MS = 500;
 let ticking: ReturnType<typeof setInterval> | undefined;
 
@@ -50,9 +50,14 @@ const onChild = (): void => {
 
 let listening = false;
 
-function listenWhileWatching(): void {
-  if (!listening) process.on("SIGCHLD", onChild); // It does not keep the loop alive; the tick does.
+/** Comes before the first spawn: a child may end before `spawnProgram` has returned. */
+export function listenForExits(): void {
+  if (listening) return;
   listening = true;
+  process.on("SIGCHLD", onChild); // It does not keep the loop alive; the tick does.
+}
+
+function listenWhileWatching(): void {
   if (watched.size > 0) ticking ??= setInterval(onChild, SAFETY_TICK_MS);
   else if (ticking !== undefined) {
     clearInterval(ticking);

@@ -8,6 +8,7 @@ import type { EnvironmentBlock } from "./environment.ts";
 import { O, statPath } from "./file.ts";
 import { cString, E, errorText, openLibc, pointerTo, types } from "./libc.ts";
 import { findProgram, forgetPrograms } from "./lookup.ts";
+import { listenForExits } from "./reap.ts";
 
 export interface SpawnRequest {
   /** The program and its arguments; at least one. A name without a slash is looked up in the PATH the child will have. */
@@ -59,9 +60,9 @@ const flagsOf = { inherit: SIGNALS_CLEAN, group: SIGNALS_CLEAN | 0x02, session: 
 const STRUCTURE_BYTES = 512;
 
 function attributes(flags: number): Uint8Array {
-  const memory = new Uint8Array(STRUCTURE_BYTES);
+  const memory = new Uint8Array(new ArrayBuffer(STRUCTURE_BYTES));
   // Bun ignores SIGPIPE; an agent that inherited that would never notice that its reader has gone.
-  const every = new Uint8Array(128).fill(0xff);
+  const every = new Uint8Array(new ArrayBuffer(128)).fill(0xff);
   call.posix_spawnattr_init(pointerTo(memory));
   call.posix_spawnattr_setsigdefault(pointerTo(memory), pointerTo(every));
   call.posix_spawnattr_setflags(pointerTo(memory), flags);
@@ -69,9 +70,10 @@ function attributes(flags: number): Uint8Array {
 }
 
 const prepared: { [group in SpawnRequest["group"]]?: Uint8Array } = {};
-const actions = new Uint8Array(STRUCTURE_BYTES);
-const actionsPointer = pointerTo(actions);
-const childPid = new Int32Array(1);
+const actions = new Uint8Array(new ArrayBuffer(STRUCTURE_BYTES));
+/** Taken anew at each spawn: that also keeps `actions` from being collected, which nothing else refers to. */
+let actionsPointer = 0;
+const childPid = new Int32Array(new ArrayBuffer(8));
 const encoder = new TextEncoder();
 
 /** Strings of the current spawn, one after the other. */
@@ -179,6 +181,7 @@ function explain(error: number, request: SpawnRequest, program: string): Spawned
 }
 
 function attempt(request: SpawnRequest, program: string, environmentAt: number): number {
+  actionsPointer = pointerTo(actions);
   call.posix_spawn_file_actions_init(actionsPointer);
   addStream(0, request.stdin, O.RDONLY);
   addStream(1, request.stdout, OUTPUT_FLAGS);
@@ -217,6 +220,7 @@ export function spawnProgram(request: SpawnRequest): Spawned {
       return refused(`cannot start ${name}: ${JSON.stringify(variable)} is not usable as an environment variable`);
     }
   }
+  listenForExits();
   const searchPath = variables["PATH"] ?? environment.variables["PATH"];
   const environmentAt = layOut(request, names);
   for (let tries = 0; ; tries++) {
