@@ -167,6 +167,7 @@ const samples: Readonly<Record<string, { readonly bad: readonly Sample[]; readon
         "src/bus/a.ts": "",
       },
       { "cmd/cfn.ts": "", "tests/fixtures/echo.ts": "", "tests/a.test.ts": 'run("fixtures/echo.ts");' },
+      { "cmd/cfn.ts": "", "tests/fixtures/echo.ts": "", "tests/a.test.ts": `run(\`\${here}/fixtures/echo.ts\`);` },
       { "cmd/cfn.ts": "", "package.json": "bun scripts/build.ts", "scripts/build.ts": "", "bench/a.bench.ts": "" },
     ],
   },

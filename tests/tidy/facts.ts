@@ -40,6 +40,7 @@ export interface Facts {
   readonly anyLines: readonly number[];
   /** Handlers that drop an error without a statement or a comment that gives the reason. */
   readonly emptyCatchLines: readonly number[];
+  /** Texts of strings and of templates, piece by piece. */
   readonly strings: readonly string[];
 }
 
@@ -127,7 +128,7 @@ function factsOf(path: string, text: string, tree: SourceFile): Facts {
     } else if (is.isIdentifier(node) && watched.has(node.text)) {
       const property = accessedProperty(node);
       if (property !== undefined) accesses.push({ object: node.text, property, line: line() });
-    } else if (is.isStringLiteral(node) || is.isNoSubstitutionTemplateLiteral(node)) {
+    } else if (isText(node)) {
       strings.push(node.text);
     }
     node.forEachChild(visit);
@@ -141,6 +142,13 @@ function factsOf(path: string, text: string, tree: SourceFile): Facts {
   const lines = text.split("\n").length - (text.endsWith("\n") ? 1 : 0);
   return { path, lines, imports, exports, accesses, anyLines, emptyCatchLines, strings };
 }
+
+const isText = (node: Node): node is Node & { readonly text: string } =>
+  is.isStringLiteral(node) ||
+  is.isNoSubstitutionTemplateLiteral(node) ||
+  is.isTemplateHead(node) ||
+  is.isTemplateMiddle(node) ||
+  is.isTemplateTail(node);
 
 function importedNames(node: ImportDeclaration): string[] {
   if (node.importClause === undefined) return [];
