@@ -51,6 +51,7 @@ export function parseBatchLine(line: Uint8Array, from: string, type: string): Ch
   // The payload is one level below the line's object.
   const parsed = parseJson(text, limits.batchLineBytes, limits.payloadDepth + 1);
   if ("problem" in parsed) return parsed;
+  if (Array.isArray(parsed.value)) return { problem: "it is not an object" };
   const result = v.safeParse(lineSchema, parsed.value, { abortEarly: true });
   if (!result.success) return { problem: describe(result.issues[0]) };
   const fields = result.output;
