@@ -21,7 +21,10 @@ export function environmentBlock(variables: Readonly<Record<string, string | und
     kept[name] = value;
     text += `${name}=${value}\0`;
   }
-  const bytes = encoder.encode(`${text}\0`);
+  const encoded = encoder.encode(`${text}\0`);
+  // Of a size and place of its own: small arrays without an ArrayBuffer are moved by Bun, and their addresses with them.
+  const bytes = new Uint8Array(new ArrayBuffer(encoded.length));
+  bytes.set(encoded);
   const base = pointerTo(bytes);
   const addresses = new Map<string, number>();
   let at = 0;

@@ -120,6 +120,10 @@ export const libc = {
   getrandom: (buffer: number, bytes: number) => syscall(getrandom, buffer, bytes, 0, 0, 0, 0),
 } as const;
 
+/**
+ * The address of a view's bytes, for the very next call. Only a view of an explicit `ArrayBuffer` stays where it is: Bun
+ * moves small typed arrays, so keep no address of `new Int32Array(4)`, but of `new Int32Array(new ArrayBuffer(16))`.
+ */
 export const pointerTo = (view: ArrayBufferView): number => ffi.ptr(view);
 
 /** A view of memory that JavaScript does not own: the caller unmaps it, and never touches the view afterwards. */

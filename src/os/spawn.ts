@@ -77,7 +77,7 @@ const childPid = new Int32Array(new ArrayBuffer(8));
 const encoder = new TextEncoder();
 
 /** Strings of the current spawn, one after the other. */
-let text = new Uint8Array(64 * 1024);
+let text = new Uint8Array(new ArrayBuffer(64 * 1024));
 let textPointer = pointerTo(text);
 let used = 0;
 /** Their addresses, as pairs of 32-bit words: the argument list, a null, the environment, a null. */
@@ -86,7 +86,7 @@ let entries = 0;
 
 function reserve(textBytes: number, tableEntries: number): void {
   if (textBytes > text.length) {
-    text = new Uint8Array(textBytes * 2);
+    text = new Uint8Array(new ArrayBuffer(textBytes * 2));
     textPointer = pointerTo(text);
   }
   if (tableEntries * 2 > table.length) table = new Uint32Array(tableEntries * 4);
