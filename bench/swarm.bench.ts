@@ -1,0 +1,166 @@
+/**
+ * A swarm against the bare spawn loop over the same commands: the most that any coordinator of processes can reach.
+ * Pairs of whole processes, wall time; `sh -c :` does nothing, so all that is timed is the coordination.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { bytesBelow, cfnBinary, inPlace, type Place, runSwarm } from "./support/cfn.ts";
+import { buildFloor } from "./support/floor.ts";
+import { program } from "./support/machine.ts";
+import { inPairs } from "./support/pairs.ts";
+import { pssSampler, succeed } from "./support/processes.ts";
+import type { Bench, Check, Row, Sizes } from "./support/result.ts";
+
+const MiB = 1024 * 1024;
+const nothing = ["sh", "-c", ":"] as const;
+const topologies = ["flat", "hybrid"] as const;
+
+const lines = (count: number): Uint8Array =>
+  new TextEncoder().encode(Array.from({ length: count }, (_, i) => `${i}\n`).join(""));
+
+/** Peak memory of all cfn processes and peak bytes on the bus while `agents` of them are alive at the same time. */
+async function peaks(place: Place, agents: number, topology: string, seconds: number): Promise<[number, number]> {
+  const argv = [cfnBinary(), "run", "--agents", `${agents}`, "--topology", topology, "--", "sleep", `${seconds}`];
+  const child = Bun.spawn(argv, { env: place.env, stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+  const sample = pssSampler(child.pid, cfnBinary());
+  let pss = 0;
+  let bus = 0;
+  let running = true;
+  const ended = child.exited.finally(() => {
+    running = false;
+  });
+  while (running) {
+    pss = Math.max(pss, sample().bytes);
+    bus = Math.max(bus, bytesBelow(place.base));
+    await Bun.sleep(20);
+  }
+  if ((await ended) !== 0) throw new Error(`${argv.join(" ")} exited with ${await ended}`);
+  return [pss / MiB, bus / MiB];
+}
+
+async function compareWithFloor(place: Place, floor: string, agents: number, sizes: Sizes): Promise<[Row[], Check[]]> {
+  const rows: Row[] = [];
+  const checks: Check[] = [];
+  const spawnLoop = async () => (await succeed({ argv: [floor, `${agents}`, "--", ...nothing] })).ms;
+  for (const topology of topologies) {
+    const options = ["--agents", `${agents}`, "--topology", topology];
+    const coordination: number[] = [];
+    let worst = 1;
+    let counted = 0;
+    const swarm = async () => {
+      const { ended, report } = await runSwarm(place, options, nothing);
+      coordination.push(report.coordination_time_ms);
+      worst = Math.min(worst, report.delivery.rate);
+      if (report.tasks.completed === agents && report.delivery.duplicates === 0) counted++;
+      return ended.ms;
+    };
+    const paired = await inPairs(sizes.rounds, spawnLoop, swarm);
+    const runs = sizes.rounds + 1;
+    rows.push(
+      {
+        what: `${agents} agents ${topology} / bare spawn loop`,
+        unit: "×",
+        samples: paired.ratios,
+        target: { most: 1.5 },
+      },
+      { what: `${agents} agents ${topology}: cfn run, whole process`, unit: "ms", samples: paired.other },
+      { what: `${agents} agents ${topology}: coordination time in its report`, unit: "ms", samples: coordination },
+      { what: `${agents} × sh -c : by the bare spawn loop, paired with ${topology}`, unit: "ms", samples: paired.base },
+    );
+    checks.push({
+      what: `${agents} agents ${topology}: every run delivered all, once`,
+      ok: worst === 1 && counted === runs,
+      seen: `lowest rate ${worst}, ${counted} of ${runs} runs complete and without duplicates`,
+    });
+  }
+  return [rows, checks];
+}
+
+async function everyAgentSpeaks(place: Place, agents: number, topology: string): Promise<Check> {
+  const options = ["--agents", `${agents}`, "--topology", topology];
+  const { ended } = await runSwarm(place, options, ["sh", "-c", 'echo "$CFN_AGENT_ID"']);
+  const ids = ended.stdout.split("\n").filter((line) => line !== "");
+  const different = new Set(ids).size;
+  return {
+    what: `${agents} agents ${topology}: one line from each`,
+    ok: ids.length === agents && different === agents,
+    seen: `${ids.length} lines, ${different} different ids`,
+  };
+}
+
+export const swarmBench: Bench = {
+  name: "swarm",
+  claims: [
+    "708 and 5,000 agents, flat and hybrid, in at most 1.5× the wall time of a bare spawn loop over the same commands",
+    "708 agents alive at once: at most 150 MB of PSS over all cfn processes, at most 16 MiB of /dev/shm",
+  ],
+  commands: [
+    "cfn run --agents N --topology flat|hybrid --report r.json -- sh -c :",
+    "floor N -- sh -c :",
+    "seq N | xargs -P N -n 1 sh -c :",
+    "seq N | parallel -j N -n0 sh -c :",
+    "cfn run --agents N --topology flat|hybrid -- sleep 2   (memory and bus)",
+  ],
+  async run(sizes) {
+    const floor = await buildFloor();
+    const rows: Row[] = [];
+    const checks: Check[] = [];
+    const left_out: string[] = [];
+    await inPlace(async (place) => {
+      for (const agents of floor === undefined ? [] : sizes.agents) {
+        const [compared, checked] = await compareWithFloor(place, floor as string, agents, sizes);
+        rows.push(...compared);
+        checks.push(...checked);
+      }
+      if (floor === undefined) left_out.push("the bare spawn loop: no C compiler (cc)");
+
+      const agents = sizes.agents[0] as number;
+      mkdirSync(join(place.dir, "out"));
+      const others: [string, readonly string[], Uint8Array | undefined][] = [
+        ["xargs", ["xargs", "-P", `${agents}`, "-n", "1", ...nothing], lines(agents)],
+        ["parallel", ["parallel", "--will-cite", "-j", `${agents}`, "-n0", ...nothing], lines(agents)],
+      ];
+      if (floor !== undefined)
+        others.push(["floor", [floor, "-o", join(place.dir, "out"), `${agents}`, "--", ...nothing], undefined]);
+      const hybrid = async () =>
+        (await runSwarm(place, ["--agents", `${agents}`, "--topology", "hybrid"], nothing)).ended.ms;
+      for (const [name, argv, stdin] of others) {
+        if (name !== "floor" && program(name) === undefined) {
+          left_out.push(`${name}: it is not installed`);
+          continue;
+        }
+        const called = name === "floor" ? "bare spawn loop with an output file each" : name;
+        const rounds = Math.min(sizes.rounds, 5);
+        const paired = await inPairs(rounds, hybrid, async () => (await succeed({ argv, stdin })).ms);
+        rows.push(
+          { what: `${agents} × sh -c : by ${called} / cfn run hybrid`, unit: "×", samples: paired.ratios },
+          { what: `${agents} × sh -c : by ${called}`, unit: "ms", samples: paired.other },
+        );
+      }
+
+      for (const topology of topologies) {
+        checks.push(await everyAgentSpeaks(place, agents, topology));
+        const pss: number[] = [];
+        const bus: number[] = [];
+        for (let round = 0; round < Math.min(sizes.rounds, 3); round++) {
+          const [peakPss, peakBus] = await peaks(place, agents, topology, sizes.smoke ? 0.3 : 2);
+          pss.push(peakPss);
+          bus.push(peakBus);
+        }
+        const alive = `${agents} living agents ${topology}`;
+        rows.push(
+          {
+            what: `${alive}: PSS of all cfn processes`,
+            unit: "MiB",
+            samples: pss,
+            target: { most: 150e6 / MiB },
+            judged_by: "max",
+          },
+          { what: `${alive}: bytes on the bus`, unit: "MiB", samples: bus, target: { most: 16 }, judged_by: "max" },
+        );
+        checks.push({ what: `${alive}: memory was seen`, ok: Math.min(...pss) > 0, seen: `${pss.length} peaks` });
+      }
+    });
+    return { rows, checks, left_out };
+  },
+};
