@@ -54,7 +54,7 @@ export const H = {
   repairs: 14,
 } as const;
 
-export const TABLE_BYTE = 4096;
+const TABLE_BYTE = 4096;
 export const TABLE_WORD = TABLE_BYTE / 4;
 export const TABLE_ENTRIES = limits.segmentsPerShard;
 /** Words of a segment table entry. */

@@ -8,7 +8,7 @@
  * read of that segment, which is then appended to no more. Per inbox: the unread records by inbox sequence; of two with
  * the same one (a move that died half-way) the later is dropped.
  */
-import { unlinkFile } from "../os/file.ts";
+import { renameFile, unlinkFile } from "../os/file.ts";
 import { listDirectory } from "../os/tree.ts";
 import {
   A,
@@ -78,10 +78,9 @@ function adoptSegments(shard: Shard): [number, number][] {
     const segment = mapSegment(shard, entry, number);
     const header = segment?.mapping.words;
     if (segment === undefined || header?.[0] !== MAGIC_SEGMENT || header[1] !== LAYOUT || header[2] !== number) {
-      // Its maker died before the header was whole: no record can be in it.
+      discard(shard, number, header !== undefined && header.some((word) => word !== 0));
       segment?.mapping.unmap();
       shard.segments.delete(entry);
-      unlinkFile(segmentPath(shard, number));
       continue;
     }
     words[entryWord(entry) + S.number] = number;
@@ -90,6 +89,15 @@ function adoptSegments(shard: Shard): [number, number][] {
   }
   words[H.segments] = adopted.length;
   return adopted;
+}
+
+/** An empty one's maker died before any record could be in it; one that holds something unreadable is kept for a person. */
+function discard(shard: Shard, number: number, holds: boolean): void {
+  const path = segmentPath(shard, number);
+  if (!holds) unlinkFile(path);
+  else if (renameFile(path, `${shard.dir}/damaged-${number}`) === 0) {
+    shard.index.words[H.damaged] = (shard.index.words[H.damaged] as number) + 1;
+  }
 }
 
 function clearChains(shard: Shard): void {

@@ -6,7 +6,7 @@
  * cannot keep a `stop` from getting through.
  */
 import { assert } from "../assert.ts";
-import { allocateFile, closeFile, O, openFile, renameFile, statPath, unlinkFile } from "../os/file.ts";
+import { allocateFile, closeFile, fileSize, O, openFile, renameFile, statPath, unlinkFile } from "../os/file.ts";
 import { E } from "../os/libc.ts";
 import { mapFile } from "../os/mapping.ts";
 import {
@@ -41,7 +41,8 @@ export function segmentAt(shard: Shard, entry: number): Segment | undefined {
 export function mapSegment(shard: Shard, entry: number, number: number, whole = false): Segment | undefined {
   const fd = openFile(segmentPath(shard, number), O.RDWR);
   if (fd < 0) return undefined;
-  const mapping = mapFile(fd, shard.segmentBytes, whole);
+  // Its maker may have died before it was reserved: touching what it does not have would be SIGBUS.
+  const mapping = fileSize(fd) === shard.segmentBytes ? mapFile(fd, shard.segmentBytes, whole) : undefined;
   closeFile(fd);
   if (mapping === undefined) return undefined;
   const segment = { number, mapping };

@@ -126,7 +126,7 @@ export function closeShard(shard: Shard): void {
 }
 
 /** Maps what others have added to the index since it was mapped. */
-export function refreshIndex(shard: Shard): void {
+function refreshIndex(shard: Shard): void {
   const capacity = Atomics.load(shard.index.words, H.slotCapacity);
   const bytes = SLOTS_BYTE + capacity * SLOT_BYTES;
   if (bytes <= shard.index.length || bytes > fileSize(shard.indexFd)) return;

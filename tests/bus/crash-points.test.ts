@@ -7,6 +7,7 @@
  * real processes do.
  */
 import { expect, test } from "bun:test";
+import { readdirSync, writeFileSync } from "node:fs";
 import { openBus } from "../../src/bus/bus.ts";
 import type { Bus } from "../../src/bus/contract.ts";
 import { destroyBus } from "../../src/bus/directory.ts";
@@ -194,6 +195,28 @@ test("what a dead sender had half written is never taken for a record, however s
     );
   }
 });
+
+test("a segment whose maker died before it was reserved is removed, whatever its size", () =>
+  withOpenBus(
+    (bus, dir) => {
+      bus.register({ id: "w", role: "worker" });
+      send(bus, "before");
+      for (const [number, bytes] of [
+        [2, 0],
+        [3, 100],
+        [4, 70_000],
+      ] as const) {
+        writeFileSync(`${dir}/shards/00/segment-${number}`, new Uint8Array(bytes));
+      }
+      expect(dieAt(2, () => send(bus, "dies"))).toBe(false);
+      const after = openBus(dir);
+      send(after, "after");
+      expect(after.peek("w", "data", 9).map((one) => one.payload)).toEqual(["before", "after"]);
+      expect(readdirSync(`${dir}/shards/00`).filter((name) => name.startsWith("segment-"))).toEqual(["segment-1"]);
+      after.close();
+    },
+    { shards: 1 },
+  ));
 
 test("a bus is gone after its removal", () =>
   withOpenBus((bus, dir) => {
