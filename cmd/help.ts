@@ -2,7 +2,6 @@
 import type { ArgsDef, CommandDef } from "citty";
 import { renderUsage } from "citty";
 import { version as packageVersion } from "../package.json";
-import { isTerminal } from "../src/os/terminal.ts";
 import type { Arg, Command } from "./command.ts";
 import { commands } from "./commands.ts";
 import { UnknownName } from "./unknown.ts";
@@ -12,7 +11,7 @@ export const version: string = packageVersion;
 const program = {
   name: "cfn",
   version,
-  description: "Coordinate hundreds of command-line agents over a crash-safe bus in shared memory",
+  description: "Coordinate hundreds of agents over a crash-safe bus in shared memory",
 };
 
 const STATUSES = `EXIT STATUS
@@ -33,8 +32,9 @@ export async function helpOf(words: readonly string[]): Promise<string> {
 async function commandHelp(command: Command): Promise<string> {
   const usage = await renderUsage({ meta: command.meta, args: cittyArgs(command) }, { meta: program });
   const rest = command.rest === undefined ? "" : ` [-- ${command.rest}]`;
-  const packed = pack(usage).replace(/^(.*USAGE.*)$/m, `$1${rest}`);
-  return plainUnlessTerminal(`${packed}\nEXAMPLE\n${command.example.replace(/^/gm, "  ")}\n`);
+  // The usage line shows what is required.
+  const packed = pack(usage.replaceAll("(Required)", "")).replace(/^(.*USAGE.*)$/m, (line) => `${line}${rest}`);
+  return `${packed}\nEXAMPLE\n${command.example.replace(/^/gm, "  ")}\n`;
 }
 
 async function programHelp(): Promise<string> {
@@ -42,13 +42,14 @@ async function programHelp(): Promise<string> {
   for (const [name, load] of Object.entries(commands)) subCommands[name] = { meta: (await load()).meta };
   const usage = await renderUsage({ meta: program, subCommands });
   const example = "EXAMPLE\n  cfn run --agents 3 -- sh -c 'echo \"$CFN_AGENT_ID\"'\n";
-  return plainUnlessTerminal(`${pack(usage)}\n${STATUSES}${example}`);
+  return `${pack(usage)}\n${STATUSES}${example}`;
 }
 
 /** citty shows a positional in capitals and an option as `--name=<hint>`; repetition and bare use it does not know. */
 function cittyArgs(command: Command): ArgsDef {
   const entries = Object.entries(command.args).map(([name, arg]): [string, Arg] => {
     if (arg.type === "positional" && arg.many) return [`${name}...`, arg];
+    if (arg.type === "positional" && arg.env !== undefined) return [name, { ...arg, required: false }];
     if (arg.type === "string" && arg.bare) {
       return [`${name}[=${arg.valueHint}]`, { type: "boolean", description: arg.description ?? "" }];
     }
@@ -58,15 +59,14 @@ function cittyArgs(command: Command): ArgsDef {
 }
 
 const pack = (text: string): string =>
-  text
+  plain(text)
     .split("\n")
     .filter((line) => line.trim() !== "")
     .map((line) => line.trimEnd())
     .join("\n");
 
-// citty decides on colour by NO_COLOR=1 and CI alone, not by where the text goes.
-function plainUnlessTerminal(text: string): string {
-  if (isTerminal(1) && !process.env["NO_COLOR"]) return text;
+/** citty decides on colour by NO_COLOR=1 and CI alone, not by where the text goes: there is none. */
+function plain(text: string): string {
   const [first, ...others] = text.split("\x1b[");
   return `${first}${others.map((part) => part.slice(part.indexOf("m") + 1)).join("")}`;
 }

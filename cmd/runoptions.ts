@@ -35,7 +35,7 @@ export const runArgs = {
   tasks: {
     type: "string",
     valueHint: "FILE",
-    description: "tasks: .jsonl, .json, .yaml, else a line each for the command's {}; - is stdin",
+    description: ".jsonl, .json, .yaml, else a line each for {}; - is stdin",
     value: path,
   },
   timeout: { type: "string", valueHint: "D", description: "end a task after this time", value: duration(1) },

@@ -14,7 +14,7 @@ const args = {
     type: "positional",
     many: true,
     required: false,
-    description: "agent id, @all, @coordinators, @team:ID; - at the end: text from stdin",
+    description: "agent id, @all, @coordinators or @team:ID; - last: stdin",
     value: recipient,
   },
   payload: { type: "string", valueHint: "JSON", description: "any JSON up to 1 MiB; - reads stdin" },

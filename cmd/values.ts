@@ -3,7 +3,7 @@ import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import { senderOf } from "../src/message/ids.ts";
 import { isAgentId, isMessageType } from "../src/message/message.ts";
-import { formatBytes, formatDuration, parseBytes, parseDurationMs, parseWhole } from "../src/message/quantity.ts";
+import { formatDuration, parseDurationMs, parseWhole } from "../src/message/quantity.ts";
 import type { Arg, ValueType } from "./command.ts";
 
 const within = (value: number | undefined, least: number, most: number): number | undefined =>
@@ -25,16 +25,6 @@ export function duration(leastMs = 0, mostMs: number = limits.timeoutMsMax): Val
       return `a duration from ${formatDuration(leastMs)} to ${formatDuration(mostMs)}, like 500ms, 5s, 2m or 8h`;
     },
     read: (text) => within(parseDurationMs(text), leastMs, mostMs),
-  };
-}
-
-/** Reads as bytes. */
-export function size(least: number, most: number): ValueType<number> {
-  return {
-    get expects() {
-      return `a size from ${formatBytes(least)} to ${formatBytes(most)}, like 64KiB or 1MiB`;
-    },
-    read: (text) => within(parseBytes(text), least, most),
   };
 }
 
