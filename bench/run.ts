@@ -61,7 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (Number.isSafeInteger(value) && value > 0) return value;
     throw new Error(`"${text}" is not a positive whole number`);
   };
-  const agents = values.agents?.split(",").map((each) => count(each, 0, 0)) ?? (smoke ? [20] : [708, 5000]);
+  const agents = values.agents?.split(",").map((each) => count(each, 0, 0)) ?? (smoke ? [12] : [708, 5000]);
   const unknown = positionals.find((name) => !benches.some((bench) => bench.name === name));
   if (unknown !== undefined) {
     throw new Error(`no benchmark "${unknown}"; there are ${benches.map((bench) => bench.name).join(", ")}`);
@@ -71,7 +71,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (positionals.length > 0 && !positionals.includes(bench.name)) continue;
     const sizes: Sizes = {
       smoke,
-      rounds: count(values.rounds, bench === baselineBench ? 1 : 2, bench === baselineBench ? 3 : 10),
+      rounds: count(values.rounds, 1, bench === baselineBench ? 3 : 10),
       agents,
       messages: count(values.messages, 500, 50_000),
       lines: count(values.lines, 500, 100_000),

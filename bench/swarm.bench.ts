@@ -88,6 +88,72 @@ async function everyAgentSpeaks(place: Place, agents: number, topology: string):
   };
 }
 
+interface Other {
+  readonly what: string;
+  readonly argv: readonly string[];
+  readonly stdin?: Uint8Array;
+}
+
+/** Other ways to start the same processes, the same number at once. */
+function otherWays(place: Place, agents: number, floor: string | undefined): { ways: Other[]; left_out: string[] } {
+  const found: Other[] = [
+    { what: "xargs -P", argv: ["xargs", "-P", `${agents}`, "-n", "1", ...nothing], stdin: lines(agents) },
+    {
+      what: "GNU parallel",
+      argv: ["parallel", "--will-cite", "-j", `${agents}`, "-n0", ...nothing],
+      stdin: lines(agents),
+    },
+  ];
+  if (floor !== undefined) {
+    const out = join(place.dir, "out");
+    mkdirSync(out);
+    const argv = [floor, "-o", out, `${agents}`, "--", ...nothing];
+    found.push({ what: "bare spawn loop, an output file each", argv });
+  }
+  const ways = found.filter(({ argv }) => program(argv[0] as string) !== undefined);
+  const absent = found.filter((each) => !ways.includes(each));
+  return { ways, left_out: absent.map(({ what, argv }) => `${what}: ${argv[0]} is not installed`) };
+}
+
+async function compareWithOthers(place: Place, ways: readonly Other[], agents: number, rounds: number): Promise<Row[]> {
+  const rows: Row[] = [];
+  const options = ["--agents", `${agents}`, "--topology", "hybrid"];
+  for (const way of ways) {
+    const other = async () => (await succeed(way)).ms;
+    const paired = await inPairs(rounds, other, async () => (await runSwarm(place, options, nothing)).ended.ms);
+    rows.push(
+      { what: `${agents} agents hybrid / ${way.what}`, unit: "×", samples: paired.ratios },
+      { what: `${agents} × sh -c : by ${way.what}`, unit: "ms", samples: paired.base },
+    );
+  }
+  return rows;
+}
+
+/** Memory and bus while all agents are alive. */
+async function footprint(place: Place, agents: number, sizes: Sizes): Promise<{ rows: Row[]; checks: Check[] }> {
+  const rows: Row[] = [];
+  const checks: Check[] = [];
+  for (const topology of topologies) {
+    const pss: number[] = [];
+    const bus: number[] = [];
+    for (let round = 0; round < Math.min(sizes.rounds, 3); round++) {
+      const [peakPss, peakBus] = await peaks(place, agents, topology, sizes.smoke ? 0.3 : 2);
+      pss.push(peakPss);
+      bus.push(peakBus);
+    }
+    const alive = `${agents} living agents ${topology}`;
+    const memory = { samples: pss, target: { most: 150e6 / MiB }, judged_by: "max" } as const;
+    const files = { samples: bus, target: { most: 16 }, judged_by: "max" } as const;
+    rows.push(
+      { what: `${alive}: PSS of all cfn processes`, unit: "MiB", ...memory },
+      { what: `${alive}: bytes on /dev/shm`, unit: "MiB", ...files },
+    );
+    const seen = `${Math.min(...pss).toFixed(1)} MiB and ${Math.min(...bus).toFixed(1)} MiB at least`;
+    checks.push({ what: `${alive}: memory and bus were seen`, ok: Math.min(...pss, ...bus) > 0, seen });
+  }
+  return { rows, checks };
+}
+
 export const swarmBench: Bench = {
   name: "swarm",
   claims: [
@@ -105,61 +171,21 @@ export const swarmBench: Bench = {
     const floor = await buildFloor();
     const rows: Row[] = [];
     const checks: Check[] = [];
-    const left_out: string[] = [];
+    const left_out = floor === undefined ? ["the bare spawn loop: no C compiler (cc)"] : [];
     await inPlace(async (place) => {
       for (const agents of floor === undefined ? [] : sizes.agents) {
         const [compared, checked] = await compareWithFloor(place, floor as string, agents, sizes);
         rows.push(...compared);
         checks.push(...checked);
       }
-      if (floor === undefined) left_out.push("the bare spawn loop: no C compiler (cc)");
-
       const agents = sizes.agents[0] as number;
-      mkdirSync(join(place.dir, "out"));
-      const others: [string, readonly string[], Uint8Array | undefined][] = [
-        ["xargs", ["xargs", "-P", `${agents}`, "-n", "1", ...nothing], lines(agents)],
-        ["parallel", ["parallel", "--will-cite", "-j", `${agents}`, "-n0", ...nothing], lines(agents)],
-      ];
-      if (floor !== undefined)
-        others.push(["floor", [floor, "-o", join(place.dir, "out"), `${agents}`, "--", ...nothing], undefined]);
-      const hybrid = async () =>
-        (await runSwarm(place, ["--agents", `${agents}`, "--topology", "hybrid"], nothing)).ended.ms;
-      for (const [name, argv, stdin] of others) {
-        if (name !== "floor" && program(name) === undefined) {
-          left_out.push(`${name}: it is not installed`);
-          continue;
-        }
-        const called = name === "floor" ? "bare spawn loop with an output file each" : name;
-        const rounds = Math.min(sizes.rounds, 5);
-        const paired = await inPairs(rounds, hybrid, async () => (await succeed({ argv, stdin })).ms);
-        rows.push(
-          { what: `${agents} × sh -c : by ${called} / cfn run hybrid`, unit: "×", samples: paired.ratios },
-          { what: `${agents} × sh -c : by ${called}`, unit: "ms", samples: paired.other },
-        );
-      }
-
-      for (const topology of topologies) {
-        checks.push(await everyAgentSpeaks(place, agents, topology));
-        const pss: number[] = [];
-        const bus: number[] = [];
-        for (let round = 0; round < Math.min(sizes.rounds, 3); round++) {
-          const [peakPss, peakBus] = await peaks(place, agents, topology, sizes.smoke ? 0.3 : 2);
-          pss.push(peakPss);
-          bus.push(peakBus);
-        }
-        const alive = `${agents} living agents ${topology}`;
-        rows.push(
-          {
-            what: `${alive}: PSS of all cfn processes`,
-            unit: "MiB",
-            samples: pss,
-            target: { most: 150e6 / MiB },
-            judged_by: "max",
-          },
-          { what: `${alive}: bytes on the bus`, unit: "MiB", samples: bus, target: { most: 16 }, judged_by: "max" },
-        );
-        checks.push({ what: `${alive}: memory was seen`, ok: Math.min(...pss) > 0, seen: `${pss.length} peaks` });
-      }
+      for (const topology of topologies) checks.push(await everyAgentSpeaks(place, agents, topology));
+      const others = otherWays(place, agents, floor);
+      left_out.push(...others.left_out);
+      rows.push(...(await compareWithOthers(place, others.ways, agents, Math.min(sizes.rounds, 5))));
+      const held = await footprint(place, agents, sizes);
+      rows.push(...held.rows);
+      checks.push(...held.checks);
     });
     return { rows, checks, left_out };
   },

@@ -1,5 +1,5 @@
 /** The binary under test, on a bus directory of its own that is gone afterwards. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Ended, succeed } from "./processes.ts";
 
@@ -59,7 +59,7 @@ export async function runSwarm(
   return { ended, report: JSON.parse(readFileSync(reportPath, "utf8")) as Report };
 }
 
-/** Bytes that the files below `dir` take; 0 if it is not there. */
+/** Bytes that the files below `dir` take, symbolic links not followed; 0 if it is not there. */
 export function bytesBelow(dir: string): number {
   let bytes = 0;
   let names: string[];
@@ -69,7 +69,7 @@ export function bytesBelow(dir: string): number {
     return 0; // Not made yet, or removed already.
   }
   for (const name of names) {
-    const stat = statSync(join(dir, name), { throwIfNoEntry: false });
+    const stat = lstatSync(join(dir, name), { throwIfNoEntry: false });
     if (stat?.isFile()) bytes += stat.blocks * 512;
   }
   return bytes;
