@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatBytes, formatDuration, parseBytes, parseDurationMs, parseWhole } from "../../src/message/quantity.ts";
+import { formatBytes, formatDuration, parseDurationMs, parseWhole } from "../../src/message/quantity.ts";
 
 describe("a duration", () => {
   test("has a unit or is in seconds", () => {
@@ -50,28 +50,8 @@ describe("a duration", () => {
   });
 });
 
-describe("a size", () => {
-  test("has a binary unit or is in bytes", () => {
-    const cases: [string, number][] = [
-      ["64KiB", 65_536],
-      ["1MiB", 1_048_576],
-      ["2GiB", 2_147_483_648],
-      ["10", 10],
-      ["10B", 10],
-      ["1.5KiB", 1536],
-    ];
-    for (const [text, bytes] of cases) expect([text, parseBytes(text)]).toEqual([text, bytes]);
-  });
-
-  test("in any other form is none", () => {
-    for (const text of ["", "KiB", "-1", "1KB", "1kib", "1 MiB", "1M", "1e6", "0x10"])
-      expect([text, parseBytes(text)]).toEqual([text, undefined]);
-  });
-
-  test("is shown in the largest unit that divides it, and read back the same", () => {
-    expect([0, 1000, 65_536, 1_048_576, 3 * 2 ** 30].map(formatBytes)).toEqual(["0", "1000", "64KiB", "1MiB", "3GiB"]);
-    for (const bytes of [0, 1, 1024, 1536, 2 ** 31]) expect(parseBytes(formatBytes(bytes))).toBe(bytes);
-  });
+test("a size is shown in the largest unit that divides it", () => {
+  expect([0, 1000, 65_536, 1_048_576, 3 * 2 ** 30].map(formatBytes)).toEqual(["0", "1000", "64KiB", "1MiB", "3GiB"]);
 });
 
 test("a whole number is digits and nothing else", () => {
