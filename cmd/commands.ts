@@ -5,6 +5,7 @@ import { sendCommand } from "./send.ts";
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./run.ts")).runCommand,
   coordinator: async () => (await import("./coordinator.ts")).coordinatorCommand,
+  agent: async () => (await import("./agent.ts")).agentCommand,
   send: async () => sendCommand,
   recv: async () => (await import("./recv.ts")).recvCommand,
   ask: async () => (await import("./ask.ts")).askCommand,

@@ -80,6 +80,9 @@ export const limits = {
   resultsPerBatch: 256,
   resultRetryMs: 20,
   mailAhead: 16,
+  endWaitMs: 1000,
+  homeRetryMs: 5,
+  homeWaitMs: 2000,
 } as const;
 
 assert(limits.recordBytes * 4 <= limits.segmentBytesSmall, "a segment holds several records of the largest size");

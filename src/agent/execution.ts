@@ -79,6 +79,18 @@ export class Execution implements Due {
     else if (sooner) this.#request.deadlines.set(this, this.#killAfterMs);
   }
 
+  /**
+   * Hands on a signal that this process was sent; with `thenKillMs`, what is left so much later is killed. The ending is the
+   * command's own: it may well end in order, with 0.
+   */
+  relay(signal: number, thenKillMs?: number): void {
+    if (this.#phase !== "running" && this.#phase !== "terminating") return;
+    this.#request.signalAll(this.#pid, signal);
+    if (thenKillMs === undefined || this.#phase === "terminating") return;
+    this.#phase = "terminating";
+    this.#request.deadlines.set(this, thenKillMs);
+  }
+
   due(): void {
     if (this.#phase === "starting") this.#start();
     else if (this.#phase === "running") this.end("timed_out", `not done within ${this.#request.timeoutMs} ms`);

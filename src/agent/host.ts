@@ -28,7 +28,7 @@ import type { Mail } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
 import { resultOf } from "./result.ts";
 import type { Seat } from "./seat.ts";
-import { takeSeats } from "./seating.ts";
+import { leaveSeat, takeSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
 import { sharedVariables, taskVariables } from "./variables.ts";
 
@@ -39,7 +39,7 @@ export interface HostOptions {
   readonly runId: string;
   /** An existing directory for `<seq>.<attempt>.out` and `.err` (`spoolPath`); absolute. */
   readonly spool: string;
-  /** Ids to register (role worker, team = lead) and serve. Throws CfnError("refused") if a living process hosts one. */
+  /** Ids to register (role worker, team = lead) and serve. Throws CfnError("cannot_create") if a living process hosts one. */
   readonly seats: readonly string[];
   /** What agents inherit; the CFN_ variables and PATH are set over it, a task's own `env` over those. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -136,11 +136,7 @@ class SwarmHost implements Host {
     clearInterval(this.#tick);
     this.#deadlines.close();
     this.#heartbeat.end();
-    for (const seat of this.#seats.values()) {
-      seat.lease.release();
-      this.#options.bus.unregister(seat.id);
-      this.#states.close(seat.id);
-    }
+    for (const seat of this.#seats.values()) leaveSeat(this.#options.bus, seat, this.#states);
   }
 
   #idle(): boolean {

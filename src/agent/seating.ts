@@ -4,7 +4,7 @@ import { CfnError } from "../errors.ts";
 import { Seat } from "./seat.ts";
 import type { StateFiles } from "./states.ts";
 
-/** Throws CfnError("refused") where another living process hosts an id, ("try_again") where the bus is full. */
+/** Throws CfnError("cannot_create") where another living process hosts an id, ("try_again") where the bus is full. */
 export function takeSeats(
   bus: Bus,
   lead: string,
@@ -18,14 +18,17 @@ export function takeSeats(
       states.open(id);
     }
   } catch (error) {
-    for (const seat of seats.values()) {
-      seat.lease.release();
-      bus.unregister(seat.id);
-      states.close(seat.id);
-    }
+    for (const seat of seats.values()) leaveSeat(bus, seat, states);
     throw error;
   }
   return seats;
+}
+
+/** Unread messages stay for whoever takes the id next. */
+export function leaveSeat(bus: Bus, seat: Seat, states: StateFiles): void {
+  seat.lease.release();
+  bus.unregister(seat.id);
+  states.close(seat.id);
 }
 
 function takeUp(bus: Bus, lead: string, id: string): Lease {
@@ -40,7 +43,7 @@ function takeUp(bus: Bus, lead: string, id: string): Lease {
 
 const taken = (id: string, pid: number): CfnError =>
   new CfnError(
-    "refused",
+    "cannot_create",
     `agent ${id} is already there${pid > 0 ? `, hosted by process ${pid}` : ""}`,
     "choose another id, or end that process",
   );
