@@ -2,6 +2,7 @@
  * A run, from the first task to the report. It gathers the events (input, results, lost coordinators, signals, the time
  * limit), asks `decide.ts` what follows, and does that.
  */
+import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
@@ -140,7 +141,8 @@ export class Run {
       reading?.catch((error: unknown) => this.options.onWarning(`reading tasks: ${error}`));
     } catch (error) {
       // What has been read so far runs to its end; then the run says what was wrong with the list.
-      this.failure ??= error;
+      if (error instanceof CfnError) this.failure ??= error;
+      else this.fail(error);
     } finally {
       source.close();
     }
@@ -186,18 +188,21 @@ export class Run {
         return;
       }
       case "discard":
-        return this.output.discard(command.result);
+        this.output.discard(command.result);
+        return;
       case "settle": {
         const { task, result } = command;
         if (!succeeded(result)) this.failures.add(result);
         // A cancelled task is not logged: `--resume` runs it again.
         if (result.reason !== "cancelled") this.log(() => this.options.joblog?.write(task, result));
-        return this.output.add(task, result);
+        this.output.add(task, result);
+        return;
       }
       case "drain":
-        return this.swarm.drain();
+        this.swarm.drain();
+        return;
       case "stop":
-        return this.swarm.stop(command.graceMs);
+        this.swarm.stop(command.graceMs);
     }
   }
 

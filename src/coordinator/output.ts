@@ -74,7 +74,7 @@ export class Output {
         this.nextSeq++;
       }
     }
-    this.printing ??= this.printAll();
+    this.start();
   }
 
   /** An attempt that is followed by another: its output is dropped. */
@@ -106,7 +106,7 @@ export class Output {
         sink.write(state.tagger === undefined ? whole : state.tagger.tagged(whole))?.catch((error) => this.fail(error));
       }
     }
-    this.printing = this.printAll();
+    this.start();
   }
 
   /** Resolves when everything is out; what keep-order still holds goes out now. */
@@ -114,7 +114,7 @@ export class Output {
     for (const seq of [...this.early.keys()].sort((a, b) => a - b)) this.ready.add(this.early.get(seq) as Entry);
     this.early.clear();
     while (this.held > 0 || this.printing !== undefined) {
-      this.printing ??= this.printAll();
+      this.start();
       await this.printing;
     }
   }
@@ -123,22 +123,25 @@ export class Output {
     return this.options.tag ? new LineTagger(task.label) : undefined;
   }
 
+  private start(): void {
+    this.printing ??= this.printAll().finally(() => {
+      this.printing = undefined;
+      if (this.ready.size > 0) this.start();
+    });
+  }
+
   private async printAll(): Promise<void> {
     try {
       for (let entry = this.ready.take(); entry !== undefined; entry = this.ready.take()) {
         if (!this.failed) await this.print(entry);
         this.dispose(entry);
       }
-      if (!this.failed) {
-        await this.stdout.flush();
-        await this.stderr.flush();
-      }
+      if (this.failed) return;
+      await this.stdout.flush();
+      await this.stderr.flush();
     } catch (error) {
       this.fail(error);
-    } finally {
-      this.printing = undefined;
     }
-    if (this.ready.size > 0) this.printing ??= this.printAll();
   }
 
   private fail(error: unknown): void {

@@ -78,7 +78,8 @@ const task = v.strictObject({
  * @throws CfnError malformed
  */
 export function readTask(value: unknown, seq: number, command: readonly string[], where: string): TaskSpec {
-  const parsed = v.safeParse(task, value);
+  // An empty list has the keys of an object without any.
+  const parsed = v.safeParse(task, Array.isArray(value) ? null : value);
   if (!parsed.success) throw new CfnError("malformed", `${where}: ${explain(parsed.issues[0], value)}`);
   const { id = String(seq), run, input, env, cwd, timeout: timeoutMs, retries, priority } = parsed.output;
   if (run === undefined && command.length === 0) {

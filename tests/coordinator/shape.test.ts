@@ -1,0 +1,54 @@
+import { describe, expect, test } from "bun:test";
+import { hybridFromWorkers, planShape, type ShapeRequest } from "../../src/coordinator/shape.ts";
+import { limits } from "../../src/limits.ts";
+
+const plan = (request: Partial<ShapeRequest>) => planShape({ taskList: false, cores: 2, ...request });
+
+describe("the shape of a swarm", () => {
+  test("without anything is one flat worker", () => {
+    expect(plan({})).toEqual({ topology: "flat", teams: [1], workers: 1 });
+  });
+
+  test("with a task list has two workers per core", () => {
+    expect(plan({ taskList: true, cores: 4 }).workers).toBe(8);
+  });
+
+  test("is K times W where both are given", () => {
+    expect(plan({ coordinators: 7, workersPerCoordinator: 100 })).toEqual({
+      topology: "hybrid",
+      teams: [100, 100, 100, 100, 100, 100, 100],
+      workers: 700,
+    });
+  });
+
+  test("spreads workers over coordinators so that teams differ by one at most", () => {
+    expect(plan({ topology: "hybrid", agents: 708 }).teams).toEqual([102, 101, 101, 101, 101, 101, 101]);
+  });
+
+  test("has no coordinator without a worker", () => {
+    expect(plan({ agents: 3, coordinators: 7 }).teams).toEqual([1, 1, 1]);
+  });
+
+  test("takes as many coordinators as the team size asks for", () => {
+    expect(plan({ agents: 250, workersPerCoordinator: 100 }).teams).toEqual([84, 83, 83]);
+  });
+
+  test("is hybrid from a bound on, and flat below it or where flat was asked for", () => {
+    expect(plan({ agents: hybridFromWorkers - 1 }).topology).toBe("flat");
+    expect(plan({ agents: hybridFromWorkers }).topology).toBe("hybrid");
+    expect(plan({ agents: hybridFromWorkers, topology: "flat" }).topology).toBe("flat");
+  });
+
+  test("refuses coordinators for a flat swarm", () => {
+    expect(() => plan({ topology: "flat", coordinators: 2 })).toThrow("a flat swarm has one coordinator");
+  });
+
+  test("refuses more agents than the teams hold", () => {
+    expect(() => plan({ agents: 10, coordinators: 2, workersPerCoordinator: 4 })).toThrow("do not fit");
+  });
+
+  test("refuses more workers and coordinators than the limits", () => {
+    expect(() => plan({ coordinators: 64, workersPerCoordinator: 1000 })).toThrow(`at most ${limits.agentsMax}`);
+    expect(() => plan({ agents: 65, workersPerCoordinator: 1 })).toThrow("make 65 coordinators");
+  });
+});
