@@ -1,6 +1,6 @@
 /** Starts of whole processes, timed by hyperfine in `start.sh` and `send.sh`; here its exports become pairs. */
 import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { cfnBinary, inPlace, type Place, root } from "./support/cfn.ts";
 import { program } from "./support/machine.ts";
 import { succeed } from "./support/processes.ts";
@@ -16,8 +16,7 @@ async function hyperfine(place: Place, script: string, sizes: Sizes): Promise<Ma
   const out = join(place.dir, script);
   mkdirSync(out, { recursive: true });
   const runs = sizes.smoke ? 3 : 40;
-  const path = `${dirname(process.execPath)}:${process.env["PATH"]}`;
-  const env = { ...place.env, PATH: path, CFN_BENCH_BINARY: cfnBinary() };
+  const env = { ...place.env, CFN_BENCH_BINARY: cfnBinary() };
   await succeed({ argv: [join(root, `bench/${script}.sh`), out, `${sizes.rounds}`, `${runs}`], env });
   const medians = new Map<string, number[]>();
   for (let round = 0; round < sizes.rounds; round++) {

@@ -9,6 +9,7 @@ out=$1 rounds=${2:-5} runs=${3:-40}
 cfn=${CFN_BENCH_BINARY:-dist/cfn}
 work=dist/bench
 mkdir -p "$out" "$work"
+PATH="$PWD/node_modules/.bin:$PATH" # the pinned bun
 
 # build NAME SOURCE: a compiled program, rebuilt only if its source changed
 build() {

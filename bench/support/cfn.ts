@@ -20,9 +20,21 @@ export interface Place {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+const prefix = "/dev/shm/cfn-bench-";
+
+/** Removes the directories of benchmarks that were killed before they could. */
+function sweepDead(): void {
+  for (const name of readdirSync("/dev/shm")) {
+    const pid = /^cfn-bench-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(join("/dev/shm", name), { recursive: true, force: true });
+  }
+}
+
 /** Calls `work` with a fresh directory on /dev/shm and an environment without any CFN_ variable but the base's. */
 export async function inPlace<T>(work: (place: Place) => Promise<T>): Promise<T> {
-  const dir = mkdtempSync("/dev/shm/cfn-bench-");
+  sweepDead();
+  const dir = mkdtempSync(`${prefix}${process.pid}-`);
   const foreign = Object.entries(process.env).filter(([key]) => !key.startsWith("CFN_"));
   const base = join(dir, "bus");
   try {
