@@ -56,4 +56,4 @@ export class FloodGuard {
 }
 
 export const excessText = (stream: "stdout" | "stderr", outputBytesMax: number): string =>
-  `more than ${outputBytesMax} bytes on ${stream}; --max-output sets this limit`;
+  `more than ${outputBytesMax} bytes on ${stream}, the most that is kept of an agent; let it write to a file of its own`;

@@ -87,7 +87,7 @@ class SwarmHost implements Host {
   readonly #outbox: Outbox;
   readonly #tick: ReturnType<typeof setInterval>;
   readonly #running = new Set<Seat>();
-  #beatMs = 0;
+  #beatMs = Number.NEGATIVE_INFINITY;
   #flushing = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #idleWaiters: (() => void)[] = [];
