@@ -64,7 +64,11 @@ async function compareWithFloor(place: Place, floor: string, agents: number, siz
         target: { most: 1.5 },
       },
       { what: `${agents} agents ${topology}: cfn run, whole process`, unit: "ms", samples: paired.other },
-      { what: `${agents} agents ${topology}: coordination time in its report`, unit: "ms", samples: coordination.slice(1) },
+      {
+        what: `${agents} agents ${topology}: coordination time in its report`,
+        unit: "ms",
+        samples: coordination.slice(1),
+      },
       { what: `${agents} × sh -c : by the bare spawn loop, paired with ${topology}`, unit: "ms", samples: paired.base },
     );
     checks.push({

@@ -17,7 +17,7 @@ export interface Messaging {
   close(): void;
 }
 
-export const bodyBytes = 300;
+const bodyBytes = 300;
 
 /** `count` different bodies of 300 bytes. The same each time, so both sides know the checksum of any run of them. */
 export function bodies(count: number): string[] {

@@ -16,8 +16,8 @@ export interface Command {
   readonly stdin?: Uint8Array | undefined;
 }
 
-/** Runs a command to its end. Every contender goes this way, so what it costs is in every figure. */
-export async function runToEnd(command: Command): Promise<Ended> {
+/** Every contender goes this way, so what it costs is in every figure. */
+async function runToEnd(command: Command): Promise<Ended> {
   const start = performance.now();
   const child = Bun.spawn([...command.argv], {
     env: command.env ?? process.env,
@@ -33,7 +33,7 @@ export async function runToEnd(command: Command): Promise<Ended> {
   return { ms: performance.now() - start, exitCode, stdout, stderr };
 }
 
-/** As runToEnd, but throws unless it exits with 0. */
+/** Runs a command to its end; throws unless it exits with 0. */
 export async function succeed(command: Command): Promise<Ended> {
   const ended = await runToEnd(command);
   if (ended.exitCode === 0) return ended;

@@ -61,7 +61,7 @@ export interface Result extends Outcome {
 }
 
 /** The figure that is compared with the target. */
-export function judged(row: Row): number {
+function judged(row: Row): number {
   return row.judged_by === "max" ? Math.max(...row.samples) : median(row.samples);
 }
 
