@@ -175,15 +175,17 @@ export class Output {
       if (bytes === 0) continue;
       const state = this.following.get(paths[stream]);
       const tagger = state?.tagger ?? this.tagger(task);
-      const last = await this.copy(paths[stream], state?.at ?? 0, sink, tagger);
+      const from = state?.at ?? 0;
+      const last = await this.copy(paths[stream], from, bytes - from, sink, tagger);
       if ((lineBuffer || tag) && last !== undefined && last !== NEWLINE) await sink.write(newline);
     }
   }
 
-  /** Returns the last byte copied. */
+  /** `most`: how many bytes its agent had written when it ended. Returns the last byte copied. */
   private async copy(
     path: string,
     from: number,
+    most: number,
     sink: Sink,
     tagger: LineTagger | undefined,
   ): Promise<number | undefined> {
@@ -192,16 +194,17 @@ export class Output {
     try {
       if (from > 0) seekTo(fd, from);
       let last: number | undefined;
-      for (;;) {
-        const chunk = new Uint8Array(CHUNK_BYTES);
+      for (let left = most; left > 0; ) {
+        const chunk = new Uint8Array(Math.min(left, CHUNK_BYTES));
         const got = readInto(fd, chunk);
-        if (got <= 0) return last;
-        // A small read keeps its own memory, not a whole chunk.
-        const bytes = got < CHUNK_BYTES / 2 ? chunk.slice(0, got) : chunk.subarray(0, got);
+        if (got <= 0) break;
+        left -= got;
+        const bytes = chunk.subarray(0, got);
         last = bytes[got - 1];
-        await sink.write(tagger === undefined ? bytes : tagger.tagged(bytes));
-        if (got < CHUNK_BYTES) return last;
+        const full = sink.write(tagger === undefined ? bytes : tagger.tagged(bytes));
+        if (full !== undefined) await full;
       }
+      return last;
     } finally {
       closeFile(fd);
     }

@@ -10,17 +10,11 @@ import { errorText } from "../os/libc.ts";
 import { readSome } from "../os/stream.ts";
 import { parseYaml } from "../os/yaml.ts";
 import { ArraySplitter, decodePiece, LineSplitter, type Splitter } from "./lines.ts";
-import { lineTask, readTask, type TaskSpec } from "./spec.ts";
+import { lineTask, readTask } from "./reading.ts";
+import type { TaskSource } from "./source.ts";
+import type { TaskSpec } from "./spec.ts";
 
 type TaskFormat = "jsonl" | "json" | "yaml" | "lines";
-
-export interface TaskSource {
-  /** The next task; "wait" where input must come first, "end" after the last. Throws CfnError("malformed"). */
-  next(): TaskSpec | "wait" | "end";
-  /** Resolves when `next` will say more. */
-  more(): Promise<void>;
-  close(): void;
-}
 
 const CHUNK_BYTES = 64 * 1024;
 
@@ -182,18 +176,4 @@ class YamlTasks implements TaskSource {
   close(): void {
     this.input.close();
   }
-}
-
-/** Without a task list: the command, once for each of `count` agents. */
-export function commandForEach(command: readonly string[], count: number): TaskSource {
-  let seq = 0;
-  return {
-    next: () => {
-      if (seq === count) return "end";
-      seq++;
-      return { seq, id: String(seq), label: String(seq), run: command, priority: 0 };
-    },
-    more: () => Promise.resolve(),
-    close: () => undefined,
-  };
 }

@@ -3,8 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { joblogLine, openJoblog } from "../../src/coordinator/joblog.ts";
 import { folderName, ResultFolders } from "../../src/coordinator/results.ts";
+import { commandForEach, type TaskSource } from "../../src/coordinator/source.ts";
 import type { TaskSpec } from "../../src/coordinator/spec.ts";
-import { commandForEach, openTasks, type TaskSource, taskFormat } from "../../src/coordinator/tasks.ts";
+import { openTasks, taskFormat } from "../../src/coordinator/tasks.ts";
+
 import type { ResultPayload } from "../../src/message/protocol.ts";
 
 let directory = "";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { commandText, lineTask, readTask, taskPayload } from "../../src/coordinator/spec.ts";
+import { lineTask, readTask } from "../../src/coordinator/reading.ts";
+import { commandText, taskPayload } from "../../src/coordinator/spec.ts";
 import { limits } from "../../src/limits.ts";
 
 const read = (value: unknown, command: readonly string[] = []) => readTask(value, 3, command, "f line 3");

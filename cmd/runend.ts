@@ -1,0 +1,23 @@
+/** What a run that has ended says, and its exit status. */
+import type { RunEnd } from "../src/coordinator/master.ts";
+import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
+import { say } from "./log.ts";
+
+/** `caught`: the first signal that came, 0 if none. Throws what ended the run early, where that was an error. */
+export async function conclude({ report, failure, left }: RunEnd, caught: number): Promise<number> {
+  const { orphans_ended: orphans, tasks, failures } = report;
+  if (orphans > 0) await say("warn", `ended ${orphans} processes that agents had left behind`);
+  if (left.length > 0) await say("warn", `processes that cannot be ended: ${left.join(", ")}`);
+  if ((failure as { code?: unknown } | undefined)?.code === "EPIPE") return exitStatus.outputClosed;
+  if (tasks.total === 0 && failure === undefined && caught === 0) await say("warn", "there were no tasks");
+  if (tasks.completed < tasks.total) {
+    const first = failures[0];
+    const why = first && `, the first: task ${first.task_id}: ${first.detail ?? `exit status ${first.exit_code}`}`;
+    const retries = tasks.retried > 0 ? ` (${tasks.retried} retries)` : "";
+    await say("warn", `${tasks.total - tasks.completed} of ${tasks.total} tasks did not succeed${retries}${why ?? ""}`);
+  }
+  if (failure !== undefined) throw failure;
+  if (caught > 0) return statusOfSignal(caught);
+  if (report.status === "timed_out") return statusOf("timed_out");
+  return report.status === "completed" ? exitStatus.success : exitStatus.taskFailed;
+}
