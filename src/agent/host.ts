@@ -28,7 +28,7 @@ import type { Mail } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
 import { resultOf } from "./result.ts";
 import type { Seat } from "./seat.ts";
-import { leaveSeat, takeSeats } from "./seating.ts";
+import { takeSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
 import { sharedVariables, taskVariables } from "./variables.ts";
 
@@ -67,7 +67,10 @@ export interface Host {
   stop(graceMs: number): Promise<void>;
   /** Agents that run now. */
   readonly active: number;
-  /** Unregisters the seats and stops the timers. Only when nothing runs (`stop` first): asserted. */
+  /**
+   * Stops the timers and gives up the leases. Only when nothing runs (`stop` first): asserted. The seats stay registered:
+   * they are the run's, and go with its bus.
+   */
   close(): void;
 }
 
@@ -136,7 +139,7 @@ class SwarmHost implements Host {
     clearInterval(this.#tick);
     this.#deadlines.close();
     this.#heartbeat.end();
-    for (const seat of this.#seats.values()) leaveSeat(this.#options.bus, seat, this.#states);
+    for (const seat of this.#seats.values()) seat.lease.release();
   }
 
   #idle(): boolean {

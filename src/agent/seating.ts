@@ -1,5 +1,5 @@
 /** Taking up seats on the bus: all of them or none. */
-import type { Bus, Lease } from "../bus/contract.ts";
+import type { Bus, Lease, Registered } from "../bus/contract.ts";
 import { CfnError } from "../errors.ts";
 import { Seat } from "./seat.ts";
 import type { StateFiles } from "./states.ts";
@@ -11,14 +11,19 @@ export function takeSeats(
   ids: readonly string[],
   states: StateFiles,
 ): ReadonlyMap<string, Seat> {
+  const registered = bus.registerAll(ids.map((id) => ({ id, role: "worker", team: lead })));
   const seats = new Map<string, Seat>();
   try {
-    for (const id of ids) {
-      seats.set(id, new Seat(id, takeUp(bus, lead, id), states));
+    ids.forEach((id, n) => {
+      const lease = leaseOf(bus, id, registered[n] as Registered);
+      seats.set(id, new Seat(id, lease, states));
       states.open(id);
-    }
+    });
   } catch (error) {
     for (const seat of seats.values()) leaveSeat(bus, seat, states);
+    ids.forEach((id, n) => {
+      if (!seats.has(id) && registered[n]?.status === "registered") bus.unregister(id);
+    });
     throw error;
   }
   return seats;
@@ -31,14 +36,12 @@ export function leaveSeat(bus: Bus, seat: Seat, states: StateFiles): void {
   states.close(seat.id);
 }
 
-function takeUp(bus: Bus, lead: string, id: string): Lease {
-  const registered = bus.register({ id, role: "worker", team: lead });
+function leaseOf(bus: Bus, id: string, registered: Registered): Lease {
   if (registered.status === "full") throw new CfnError("try_again", `no room for agent ${id}: ${registered.limit}`);
   if (registered.status === "taken") throw taken(id, registered.hostPid);
   const lease = bus.lease(id, "control");
-  if (lease !== undefined) return lease;
-  bus.unregister(id);
-  throw taken(id, 0);
+  if (lease === undefined) throw taken(id, 0);
+  return lease;
 }
 
 const taken = (id: string, pid: number): CfnError =>

@@ -11,7 +11,6 @@ import { decodeMessage, encodeMessage } from "../message/encode.ts";
 import { messageIds, senderOf } from "../message/ids.ts";
 import { type Chain, type Draft, isAgentId, type Message } from "../message/message.ts";
 import { unixSeconds } from "../os/clock.ts";
-import { ownIdentity } from "../os/process.ts";
 import { randomId } from "../os/random.ts";
 import { treeBytes } from "../os/tree.ts";
 import { type Appended, append, type Parcel } from "./append.ts";
@@ -33,13 +32,14 @@ import type {
 import { readMeta, shardName } from "./directory.ts";
 import { type Copy, copyOldest, takeOldest } from "./inbox.ts";
 import { A, CHAIN, FLAG_BLOB, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
-import { freeHosting, freeLease, takeHosting, takeLease } from "./leases.ts";
+import { freeHosting, freeLease, takeLease } from "./leases.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
 import { rebuildShard } from "./rebuild.ts";
 import { blobFits } from "./segments.ts";
-import { clean, closeShard, dirty, openShard, type Shard, withShard } from "./shard.ts";
-import { allocateSlot, depthOf, findSlot, hashOf, slotId, slotState, slotsUsed, slotWord } from "./slots.ts";
-import { sweepBus, vacate } from "./sweep.ts";
+import { closeShard, openShard, type Shard, withShard } from "./shard.ts";
+import { depthOf, findSlot, hashOf, slotId, slotState, slotsUsed, slotWord } from "./slots.ts";
+import { sweepBus } from "./sweep.ts";
+import { occupy, vacate } from "./tenancy.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -183,33 +183,27 @@ class OpenBus implements Bus {
     return appended;
   }
 
-  register({ id, role, team }: Registration): Registered {
-    assert(isAgentId(id), `agent ids are validated at the edge: "${id}"`);
-    const shard = this.shardOf(id);
-    return withShard(shard, () => {
-      const known = findSlot(shard, id);
-      const words = shard.index.words;
-      if (known >= 0 && !takeHosting(shard, known))
-        return { status: "taken", hostPid: words[slotWord(known) + A.hostPid] as number };
-      dirty(shard);
-      const slot = known >= 0 ? known : allocateSlot(shard, id);
-      if (slot === undefined) {
-        clean(shard);
-        return { status: "full", limit: `${limits.agentsPerShard} agents a shard, or the space of ${this.info.dir}` };
-      }
-      const hosted = known >= 0 || takeHosting(shard, slot);
-      assert(hosted, "nobody hosts a slot that was free");
-      const now = shard.index.words; // Allocation may have grown the index.
-      const at = slotWord(slot);
-      const incarnation = (now[at + A.incarnation] as number) + 1;
-      now[at + A.role] = roles.indexOf(role);
-      now[at + A.team] = team === undefined || team === "" ? 0 : hashOf(team);
-      now[at + A.incarnation] = incarnation;
-      now[at + A.hostPid] = ownIdentity().pid;
-      Atomics.store(now, at + A.state, SLOT_HOSTED);
-      clean(shard);
-      return { status: "registered", incarnation };
+  register(who: Registration): Registered {
+    return this.registerAll([who])[0] as Registered;
+  }
+
+  registerAll(all: readonly Registration[]): Registered[] {
+    const outcomes = new Array<Registered | undefined>(all.length).fill(undefined);
+    const byShard = new Map<Shard, number[]>();
+    all.forEach(({ id }, at) => {
+      assert(isAgentId(id), `agent ids are validated at the edge: "${id}"`);
+      const shard = this.shardOf(id);
+      const group = byShard.get(shard);
+      if (group === undefined) byShard.set(shard, [at]);
+      else group.push(at);
     });
+    for (const [shard, group] of byShard) {
+      withShard(shard, () => {
+        for (const at of group)
+          outcomes[at] = occupy(shard, all[at] as Registration, roles.indexOf((all[at] as Registration).role));
+      });
+    }
+    return outcomes as Registered[];
   }
 
   unregister(id: string): number {
@@ -341,7 +335,7 @@ class OpenBus implements Bus {
   }
 
   bytes(): number {
-    return treeBytes(this.info.dir);
+    return treeBytes(`${this.info.dir}/shards`) + treeBytes(`${this.info.dir}/blobs`);
   }
 
   close(): void {

@@ -103,6 +103,8 @@ export interface Bus {
   /** Each shard's lock is taken once. Outcomes in the order of the drafts; per recipient, after the first refusal all are refused. */
   sendBatch(drafts: readonly Draft[]): Sent[];
   register(who: Registration): Registered;
+  /** The same for many: each shard's lock is taken once. Outcomes in the order given; a refusal does not undo the others. */
+  registerAll(all: readonly Registration[]): Registered[];
   /** Ends this process's hosting. An inbox with unread messages stays until somebody reads it; returns how many those are. */
   unregister(id: string): number;
   /** Undefined while another process holds the lease. Throws not_found if the id is not registered. */
@@ -115,7 +117,7 @@ export interface Bus {
   bell(): Bell;
   /** Removes what dead processes left: hosts, bells, blobs that no message names. */
   sweep(): Swept;
-  /** Bytes in files of the bus directory. */
+  /** What the bus's messages and index occupy: bytes. */
   bytes(): number;
   close(): void;
 }

@@ -78,7 +78,7 @@ function adoptSegments(shard: Shard): [number, number][] {
     const segment = mapSegment(shard, entry, number);
     const header = segment?.mapping.words;
     if (segment === undefined || header?.[0] !== MAGIC_SEGMENT || header[1] !== LAYOUT || header[2] !== number) {
-      discard(shard, number, header !== undefined && header.some((word) => word !== 0));
+      discard(shard, number, header?.some((word) => word !== 0) === true);
       segment?.mapping.unmap();
       shard.segments.delete(entry);
       continue;

@@ -9,15 +9,12 @@ import { bellPath } from "./bell.ts";
 import { blobName } from "./blobs.ts";
 import type { Swept } from "./contract.ts";
 import {
-  A,
-  CHAIN,
   FLAG_BLOB,
   H,
   positionOf,
   R,
   S,
   SEGMENT_HEADER_BYTES,
-  SLOT_AWAY,
   SLOT_FREE,
   SLOT_HOSTED,
   TABLE_ENTRIES,
@@ -25,26 +22,9 @@ import {
 import { freeHosting, isHostedHere, takeHosting } from "./leases.ts";
 import { bodyOf, inspect, isTaken, lengthOf } from "./record.ts";
 import { entryWord, placeOf } from "./segments.ts";
-import { clean, dirty, type Shard, withShard } from "./shard.ts";
-import { depthOf, slotId, slotState, slotsUsed, slotWord } from "./slots.ts";
-
-/**
- * Ends the hosting of a slot: it keeps its inbox if that holds messages and is free otherwise. Under the lock.
- *
- * @returns how many messages are unread.
- */
-export function vacate(shard: Shard, slot: number): number {
-  const words = shard.index.words;
-  const at = slotWord(slot);
-  const unread = depthOf(shard, slot, CHAIN.data) + depthOf(shard, slot, CHAIN.control);
-  dirty(shard);
-  words[at + A.hostPid] = 0;
-  words[at + A.bell] = 0;
-  words[at + A.bell + 1] = 0;
-  Atomics.store(words, at + A.state, unread === 0 ? SLOT_FREE : SLOT_AWAY);
-  clean(shard);
-  return unread;
-}
+import { type Shard, withShard } from "./shard.ts";
+import { slotId, slotState, slotsUsed } from "./slots.ts";
+import { vacate } from "./tenancy.ts";
 
 export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
   const agents: string[] = [];

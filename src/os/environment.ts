@@ -8,6 +8,8 @@ export interface EnvironmentBlock {
   readonly bytes: Uint8Array;
   /** Address of "NAME=value" by name. */
   readonly addresses: ReadonlyMap<string, number>;
+  /** The same addresses one after the other, each as two 32-bit words, the low one first. */
+  readonly table: Uint32Array;
 }
 
 const encoder = new TextEncoder();
@@ -32,5 +34,11 @@ export function environmentBlock(variables: Readonly<Record<string, string | und
     addresses.set(name, base + at);
     at = bytes.indexOf(0, at) + 1;
   }
-  return { variables: kept, bytes, addresses };
+  const table = new Uint32Array(addresses.size * 2);
+  let word = 0;
+  for (const address of addresses.values()) {
+    table[word++] = address >>> 0;
+    table[word++] = address / 0x1_0000_0000;
+  }
+  return { variables: kept, bytes, addresses, table };
 }

@@ -120,9 +120,11 @@ function layOut(request: SpawnRequest, names: readonly string[]): number {
   list(0);
   const begin = entries;
   for (const name of names) list(put(`${name}=${variables[name]}`));
-  const overridden = names.some((name) => environment.addresses.has(name));
-  for (const [name, address] of environment.addresses) {
-    if (!overridden || !(name in variables)) list(address);
+  if (names.some((name) => environment.addresses.has(name))) {
+    for (const [name, address] of environment.addresses) if (!(name in variables)) list(address);
+  } else {
+    table.set(environment.table, entries * 2);
+    entries += environment.addresses.size;
   }
   list(0);
   return begin;

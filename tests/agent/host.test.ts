@@ -134,13 +134,15 @@ describe("a hosted agent", () => {
   });
 
   test("takes the grandchild it leaves in its group with it", async () => {
-    const [result, { stdout }] = await only([fixture("leave-grandchild.sh")]);
+    const [result, { stdout, survivors }] = await only([fixture("leave-grandchild.sh")]);
     expect(result).toMatchObject({ reason: "exited", exit_code: 0 });
+    expect(survivors).toBe(0);
     expect(isGone((stdout["1.1.out"] as string).trim())).toBe(true);
   });
 
   test("takes the grandchild that made itself a session with it when the host ends its descendants", async () => {
-    const [result, { stdout, left }] = await only([fixture("setsid-grandchild.sh")]);
+    const [result, { stdout, survivors, left }] = await only([fixture("setsid-grandchild.sh")]);
+    expect(survivors).toBe(1);
     expect(result.exit_code).toBe(0);
     expect(left).toEqual([]);
     expect(isGone((stdout["1.1.out"] as string).trim())).toBe(true);

@@ -1,0 +1,53 @@
+/** Who hosts a slot: taking an id up and leaving it. Under the shard's lock. */
+import { assert } from "../assert.ts";
+import { limits } from "../limits.ts";
+import { ownIdentity } from "../os/process.ts";
+import type { Registered, Registration } from "./contract.ts";
+import { A, CHAIN, SLOT_AWAY, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
+import { takeHosting } from "./leases.ts";
+import { clean, dirty, type Shard } from "./shard.ts";
+import { allocateSlot, depthOf, findSlot, hashOf, slotWord } from "./slots.ts";
+
+/** Makes this process the host of an id: of its old inbox if there is one, else of a new one. `role` is its number. */
+export function occupy(shard: Shard, { id, team }: Registration, role: number): Registered {
+  const known = findSlot(shard, id);
+  if (known >= 0 && !takeHosting(shard, known)) {
+    return { status: "taken", hostPid: shard.index.words[slotWord(known) + A.hostPid] as number };
+  }
+  dirty(shard);
+  const slot = known >= 0 ? known : allocateSlot(shard, id);
+  if (slot === undefined) {
+    clean(shard);
+    return { status: "full", limit: `${limits.agentsPerShard} agents a shard, or the space of ${shard.dir}` };
+  }
+  const hosted = known >= 0 || takeHosting(shard, slot);
+  assert(hosted, "nobody hosts a slot that was free");
+  const words = shard.index.words; // Allocation may have grown the index.
+  const at = slotWord(slot);
+  const incarnation = (words[at + A.incarnation] as number) + 1;
+  words[at + A.role] = role;
+  words[at + A.team] = team === undefined || team === "" ? 0 : hashOf(team);
+  words[at + A.incarnation] = incarnation;
+  words[at + A.hostPid] = ownIdentity().pid;
+  Atomics.store(words, at + A.state, SLOT_HOSTED);
+  clean(shard);
+  return { status: "registered", incarnation };
+}
+
+/**
+ * Ends the hosting of a slot: it keeps its inbox if that holds messages and is free otherwise. Under the lock.
+ *
+ * @returns how many messages are unread.
+ */
+export function vacate(shard: Shard, slot: number): number {
+  const words = shard.index.words;
+  const at = slotWord(slot);
+  const unread = depthOf(shard, slot, CHAIN.data) + depthOf(shard, slot, CHAIN.control);
+  dirty(shard);
+  words[at + A.hostPid] = 0;
+  words[at + A.bell] = 0;
+  words[at + A.bell + 1] = 0;
+  Atomics.store(words, at + A.state, unread === 0 ? SLOT_FREE : SLOT_AWAY);
+  clean(shard);
+  return unread;
+}
