@@ -49,7 +49,7 @@ export async function runForeground(options: ForegroundOptions): Promise<Ending>
   const shared = sharedVariables(env, { busDir, lead: team, runId, bin: binDirectory(busDir) });
   try {
     const { ending, times } = await execute(options, seat, shared);
-    const left = endDescendants(limits.endWaitMs);
+    const { left } = endDescendants(limits.endWaitMs);
     if (left.length > 0) onWarning(`processes that cannot be ended: ${left.join(", ")}`);
     if (team !== "") tell(options, ending, times);
     return ending;

@@ -4,10 +4,10 @@ import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Json, Message } from "../message/message.ts";
 import type { ByePayload, StopPayload, TaskPayload } from "../message/protocol.ts";
+import { endDescendants } from "../os/descendants.ts";
 import { type Exit, watchChild } from "../os/reap.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
 import type { Spawned } from "../os/spawn.ts";
-import { endOrphans } from "./orphans.ts";
 import { isBye, isResult } from "./payload.ts";
 import { Inbox, Outbox } from "./post.ts";
 import type { Swarm, SwarmEvents } from "./swarm.ts";
@@ -142,7 +142,7 @@ export class HybridSwarm implements Swarm {
       const how = exit.signal > 0 ? `killed by signal ${exit.signal}` : `exit status ${exit.code}`;
       const detail = `coordinator ${id} died (${how})`;
       this.options.onWarning(`${detail}; its agents are ended, its tasks are retried where --retries allows`);
-      endOrphans([...this.living.values()]);
+      endDescendants(limits.endWaitMs, [...this.living.values()]);
       this.events.onEvent({ type: "lost", coordinator: id, detail });
     }
     this.events.onWake();

@@ -6,12 +6,13 @@ import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
+import { endDescendants } from "../os/descendants.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
 import type { Joblog } from "./joblog.ts";
 import { LatencyCounts } from "./latency.ts";
-import { endOrphans } from "./orphans.ts";
+
 import type { Output } from "./output.ts";
 import { progressText } from "./progress.ts";
 import { deliveryReports, Failures, type RunReport } from "./report.ts";
@@ -258,7 +259,7 @@ export class Run {
 
   private finish(): RunEnd {
     const { runId, shape } = this.options;
-    const orphans = endOrphans([]);
+    const orphans = endDescendants(limits.endWaitMs);
     const { mesh, hierarchical } = this.swarm;
     const report: RunReport = {
       schema: "cfn.run/1",

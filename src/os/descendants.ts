@@ -32,8 +32,17 @@ function childrenOfAll(): Map<number, number[]> {
   return byParent;
 }
 
+/**
+ * Whether /proc is that of our pid namespace. In a new one without a /proc of its own, its numbers are other processes', and
+ * must not be acted on; there, the end of the namespace's first process ends all others anyway.
+ */
+function isOwnProc(): boolean {
+  return readText("/proc/self/stat")?.split(" ", 1)[0] === String(process.pid);
+}
+
 /** Pids of all living descendants of `root`, parents before children. Zombies are not among them. */
 export function descendantsOf(root: number): number[] {
+  if (!isOwnProc()) return [];
   const all = childrenByThread(root) === undefined ? childrenOfAll() : undefined;
   const found: number[] = [];
   const queue = [root];
@@ -47,17 +56,27 @@ export function descendantsOf(root: number): number[] {
 }
 
 /**
- * Kills every descendant of this process, those that came up meanwhile too, and reaps. Blocks, for a few milliseconds as a
- * rule and at most `waitMs`. Returns the pids that are still there (in uninterruptible sleep, or another user's). A subreaper
- * (`becomeSubreaper`) reaches all that it ever started, whatever session or group they made for themselves.
+ * Kills every descendant of this process but those in the trees of `spared`, those that come up meanwhile too, and reaps.
+ * Blocks, for a few milliseconds as a rule and at most `waitMs`. A subreaper (`becomeSubreaper`) reaches all that it ever
+ * started, whatever session or group they made for themselves.
+ *
+ * @returns how many there were; `left` are the pids still there (in uninterruptible sleep, or another user's).
  */
-export function endDescendants(waitMs: number): number[] {
+export function endDescendants(
+  waitMs: number,
+  spared: readonly number[] = [],
+): { readonly ended: number; readonly left: readonly number[] } {
+  const met = new Set<number>();
   const until = monotonicMs() + waitMs;
   for (;;) {
-    const left = descendantsOf(process.pid);
-    for (const pid of left) signalProcess(pid, SIGKILL);
+    const kept = new Set(spared.flatMap((pid) => [pid, ...descendantsOf(pid)]));
+    const found = descendantsOf(process.pid).filter((pid) => !kept.has(pid));
+    for (const pid of found) {
+      met.add(pid);
+      signalProcess(pid, SIGKILL);
+    }
     reapNow();
-    if (left.length === 0 || monotonicMs() >= until) return left;
+    if (found.length === 0 || monotonicMs() >= until) return { ended: met.size - found.length, left: found };
     sleepMs(1);
   }
 }

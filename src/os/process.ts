@@ -1,4 +1,5 @@
 /** Which process is which. A pid alone is not an identity: it is reused, and a zombie still answers to it. */
+import { assert } from "../assert.ts";
 import { readText } from "./file.ts";
 import { libc } from "./libc.ts";
 
@@ -44,6 +45,8 @@ export function isAlive(who: ProcessIdentity): boolean {
 
 /** Sends a signal to one process; false if it is gone or not ours. */
 export function signalProcess(pid: number, signal: number): boolean {
+  // Zero and below address groups, or everybody.
+  assert(Number.isSafeInteger(pid) && pid > 0, `${pid} is a process`);
   return libc.kill(pid, signal) === 0;
 }
 

@@ -1,4 +1,5 @@
 /** Signals: sent to process groups, and received by this process. */
+import { assert } from "../assert.ts";
 import { libc } from "./libc.ts";
 
 export const SIGTERM = 15;
@@ -7,6 +8,8 @@ export const SIGCONT = 18;
 
 /** Sends a signal to a whole process group; false if nobody is in it or none of them is ours. */
 export function signalGroup(leaderPid: number, signal: number): boolean {
+  // kill(-1) means every process there is, kill(0) our own group: neither is ever meant.
+  assert(Number.isSafeInteger(leaderPid) && leaderPid > 1, `${leaderPid} leads a process group`);
   return libc.kill(-leaderPid, signal) === 0;
 }
 
