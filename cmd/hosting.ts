@@ -22,15 +22,23 @@ export function hosting(bus: Bus, runId: string, spool: string, env: Env): OpenH
     });
 }
 
-/** These change how a compiled Bun binary starts; agents get them back under their own names. */
-const BUN_VARIABLES = ["BUN_OPTIONS", "BUN_BE_BUN"];
+/**
+ * How the process of a coordinator starts. BUN_OPTIONS and BUN_BE_BUN change what a compiled binary does. The optimizing
+ * compiler pays off after seconds and each of several short-lived processes would pay for it: without it a hybrid swarm
+ * of 708 takes a third less CPU. Agents get these variables back as they were.
+ */
+const STARTUP: Readonly<Record<string, string | undefined>> = {
+  BUN_OPTIONS: undefined,
+  BUN_BE_BUN: undefined,
+  BUN_JSC_useDFGJIT: "0",
+};
 const KEPT = "CFN_KEPT_";
 
 /** The environment of a coordinator's process. */
 export function coordinatorEnvironment(env: Env): Record<string, string | undefined> {
   const changed: Record<string, string | undefined> = { ...env };
-  for (const name of BUN_VARIABLES) {
-    delete changed[name];
+  for (const [name, value] of Object.entries(STARTUP)) {
+    changed[name] = value;
     changed[KEPT + name] = env[name];
   }
   return changed;
@@ -39,7 +47,7 @@ export function coordinatorEnvironment(env: Env): Record<string, string | undefi
 /** What that coordinator's agents inherit: the environment that the master was given. */
 export function agentEnvironment(env: Env): Record<string, string | undefined> {
   const changed: Record<string, string | undefined> = { ...env };
-  for (const name of BUN_VARIABLES) {
+  for (const name of Object.keys(STARTUP)) {
     changed[name] = env[KEPT + name];
     delete changed[KEPT + name];
   }
