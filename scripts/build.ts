@@ -1,4 +1,5 @@
 /** Builds the binary: `bun scripts/build.ts [OUTFILE]`, dist/cfn if none is named. The release script builds by it too. */
+
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
@@ -11,12 +12,17 @@ export interface Platform {
   readonly executable: string;
 }
 
+/** Multiplies the engine's thresholds: most commands end before compiled code would have paid for its compilation. */
+const JIT_POLICY = 10;
+
 /**
  * Writes the executable at `outfile` by rename, so that a running one is never written into. Throws if it does not
  * compile. `--splitting` keeps what few commands need in chunks that are loaded on demand, each with its own bytecode;
  * the autoload switches keep the binary from reading `.env`, `bunfig.toml` and the like where it is run.
+ *
+ * `order` is from `recordOrder`: it puts the bytecode that `cfn send` uses side by side, for a third fewer pages to load.
  */
-export async function buildBinary(outfile: string, platform?: Platform): Promise<void> {
+export async function buildBinary(outfile: string, order: string | undefined, platform?: Platform): Promise<void> {
   mkdirSync(dirname(outfile), { recursive: true });
   const work = mkdtempSync(resolve(dirname(outfile), ".build-"));
   // The name goes into the executable: always the same one, so that the same source gives the same bytes.
@@ -36,6 +42,8 @@ export async function buildBinary(outfile: string, platform?: Platform): Promise
         autoloadBunfig: false,
         autoloadTsconfig: false,
         autoloadPackageJson: false,
+        jitPolicy: JIT_POLICY,
+        ...(order === undefined ? {} : { bytecodeOrder: order }),
         ...(platform === undefined ? {} : { target: platform.target, executablePath: platform.executable }),
       },
     });
@@ -46,4 +54,35 @@ export async function buildBinary(outfile: string, platform?: Platform): Promise
   }
 }
 
-if (import.meta.main) await buildBinary(resolve(process.argv[2] ?? resolve(root, "dist/cfn")));
+/** Builds for this machine, lets that binary send a message, and leaves in `file` which functions it used. */
+export async function recordOrder(file: string): Promise<void> {
+  const work = mkdtempSync(resolve(dirname(file), ".order-"));
+  try {
+    const binary = resolve(work, "cfn");
+    await buildBinary(binary, undefined);
+    const base = resolve(work, "base");
+    mkdirSync(base, { mode: 0o700 });
+    const env = { PATH: process.env["PATH"] ?? "", CFN_MESSAGE_BASE_DIR: base, BUN_BYTECODE_ORDER_OUT: "" };
+    // The recipient is an agent whose command is the send that is recorded.
+    const send = `BUN_BYTECODE_ORDER_OUT='${file}' '${binary}' send order --text x`;
+    const { exitCode, stderr } = Bun.spawnSync([binary, "agent", "order", "--", "sh", "-c", send], { env });
+    if (exitCode !== 0) throw new Error(`recording the order of functions: ${stderr}`);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** The binary of this machine, in two passes: the second is laid out by what the first one used. */
+async function build(outfile: string): Promise<void> {
+  mkdirSync(dirname(outfile), { recursive: true });
+  const work = mkdtempSync(resolve(dirname(outfile), ".build-"));
+  try {
+    const order = resolve(work, "order");
+    await recordOrder(order);
+    await buildBinary(outfile, order);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) await build(resolve(process.argv[2] ?? resolve(root, "dist/cfn")));

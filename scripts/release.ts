@@ -11,7 +11,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { version } from "../package.json";
-import { buildBinary } from "./build.ts";
+import { buildBinary, recordOrder } from "./build.ts";
 
 interface ReleasePlatform {
   readonly target: Bun.Build.CompileTarget;
@@ -95,11 +95,11 @@ function checkVersion(file: string, interpreter: string): void {
   if (!said.includes(version)) throw new Error(`${file} --version prints "${said}", package.json says ${version}`);
 }
 
-async function makeArchive(name: string, platform: ReleasePlatform): Promise<void> {
+async function makeArchive(name: string, platform: ReleasePlatform, order: string): Promise<void> {
   const work = mkdtempSync(resolve(releaseDir, ".work-"));
   try {
     const binary = resolve(work, "cfn");
-    await buildBinary(binary, { target: platform.target, executable: bunExecutable(platform.source) });
+    await buildBinary(binary, order, { target: platform.target, executable: bunExecutable(platform.source) });
     checkInterpreter(binary, platform.interpreter);
     checkVersion(binary, platform.interpreter);
     const tar = resolve(work, "cfn.tar");
@@ -119,8 +119,11 @@ async function makeArchive(name: string, platform: ReleasePlatform): Promise<voi
 
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(platforms);
 mkdirSync(releaseDir, { recursive: true });
+const order = resolve(releaseDir, ".order");
+await recordOrder(order);
 for (const name of chosen) {
   const platform = platforms[name];
   if (platform === undefined) throw new Error(`no platform ${name}; there are ${Object.keys(platforms).join(", ")}`);
-  await makeArchive(name, platform);
+  await makeArchive(name, platform, order);
 }
+rmSync(order);
