@@ -9,9 +9,9 @@ import { type Exit, watchChild } from "../os/reap.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
 import type { Spawned } from "../os/spawn.ts";
 import { isBye, isResult } from "./payload.ts";
-import { Inbox, Outbox } from "./post.ts";
+import { Inbox, Postbox } from "./post.ts";
 import type { Swarm, SwarmEvents } from "./swarm.ts";
-import { addDeliveries, type Delivery, Tally } from "./tally.ts";
+import { addDeliveries, type DeliveryCounts, Tally } from "./tally.ts";
 
 export const masterId = "master";
 
@@ -31,7 +31,7 @@ export class HybridSwarm implements Swarm {
   openFdsMax = 0;
   private readonly tally = new Tally();
   private readonly inbox: Inbox;
-  private readonly outbox: Outbox;
+  private readonly outbox: Postbox;
   private readonly bell: Bell;
   /** Pids of those that live. */
   private readonly living = new Map<string, number>();
@@ -49,16 +49,16 @@ export class HybridSwarm implements Swarm {
     this.inbox = new Inbox(bus, masterId);
     this.bell = bus.bell();
     this.bell.arm(masterId, "control");
-    this.outbox = new Outbox(bus, ({ msgId, draft }) => {
+    this.outbox = new Postbox(bus, ({ msgId, draft }) => {
       if (draft.type === "task") this.tally.taskSent(msgId);
     });
   }
 
-  get mesh(): Delivery {
+  get mesh(): DeliveryCounts {
     return this.tally.delivery();
   }
 
-  get hierarchical(): Delivery {
+  get hierarchical(): DeliveryCounts {
     return addDeliveries([...this.byes.values()].map((bye) => bye.hierarchical));
   }
 

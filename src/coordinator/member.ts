@@ -10,7 +10,7 @@ import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { cancelledUnbegun } from "./outcome.ts";
 import { isStop, isTask } from "./payload.ts";
-import { Inbox, Outbox } from "./post.ts";
+import { Inbox, Postbox } from "./post.ts";
 import { type Hosting, type OpenHost, Team } from "./team.ts";
 
 export interface MemberOptions {
@@ -25,7 +25,7 @@ export interface MemberOptions {
 export class Member {
   private readonly team: Team;
   private readonly inbox: Inbox;
-  private readonly outbox: Outbox;
+  private readonly outbox: Postbox;
   private readonly host: Hosting;
   private readonly bell: Bell;
   /** By which message each task came: its result names it. */
@@ -41,7 +41,7 @@ export class Member {
     this.inbox = new Inbox(bus, id);
     this.bell = bus.bell();
     this.bell.arm(id, "control");
-    this.outbox = new Outbox(bus);
+    this.outbox = new Postbox(bus);
     this.team = new Team({ bus, id, runId, seats, onResult: (result) => this.passOn(result) });
     this.host = options.openHost({ lead: id, seats, onResults: () => void this.turn() });
     this.team.serveBy(this.host);

@@ -39,7 +39,7 @@ export interface Posted {
  * Sends in order, and keeps what the bus refuses for want of space until the next `flush`. What it can hold is bounded by
  * its callers: there are never more tasks and results under way than the coordinators have capacity for.
  */
-export class Outbox {
+export class Postbox {
   private waiting: Draft[] = [];
 
   constructor(

@@ -6,9 +6,9 @@ import { replaceFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import type { TaskCounts } from "./decide.ts";
 import type { Quantiles } from "./latency.ts";
-import { addDeliveries, type Delivery, deliveryRate } from "./tally.ts";
+import { addDeliveries, type DeliveryCounts, deliveryRate } from "./tally.ts";
 
-interface DeliveryReport extends Delivery {
+interface DeliveryReport extends DeliveryCounts {
   /** Delivered over expected, both counted from ids seen by receivers; 1 where nothing was expected. */
   readonly rate: number;
 }
@@ -42,9 +42,12 @@ export interface RunReport {
   readonly orphans_ended: number;
 }
 
-const withRate = (counts: Delivery): DeliveryReport => ({ ...counts, rate: deliveryRate(counts) });
+const withRate = (counts: DeliveryCounts): DeliveryReport => ({ ...counts, rate: deliveryRate(counts) });
 
-export function deliveryReports(mesh: Delivery, hierarchical: Delivery): Pick<RunReport, "delivery" | "levels"> {
+export function deliveryReports(
+  mesh: DeliveryCounts,
+  hierarchical: DeliveryCounts,
+): Pick<RunReport, "delivery" | "levels"> {
   return {
     delivery: withRate(addDeliveries([mesh, hierarchical])),
     levels: { mesh: withRate(mesh), hierarchical: withRate(hierarchical) },

@@ -1,7 +1,7 @@
 /** What the master leads: one team in this process, or coordinators of their own. The run does not know which. */
 import type { TaskPayload } from "../message/protocol.ts";
 import type { RunEvent } from "./decide.ts";
-import type { Delivery } from "./tally.ts";
+import type { DeliveryCounts } from "./tally.ts";
 
 export interface Swarm {
   readonly coordinators: readonly string[];
@@ -17,8 +17,8 @@ export interface Swarm {
   stop(graceMs: number): void;
   /** When no task is left: ends the coordinators. Resolves when they have ended. */
   end(): Promise<void>;
-  readonly mesh: Delivery;
-  readonly hierarchical: Delivery;
+  readonly mesh: DeliveryCounts;
+  readonly hierarchical: DeliveryCounts;
   /** Of the processes beside this one. */
   readonly peakRssBytes: number;
   readonly openFdsMax: number;
@@ -30,4 +30,4 @@ export interface SwarmEvents {
   readonly onWake: () => void;
 }
 
-export const noDeliveries: Delivery = { expected: 0, delivered: 0, duplicates: 0, lost: [] };
+export const noDeliveries: DeliveryCounts = { expected: 0, delivered: 0, duplicates: 0, lost: [] };

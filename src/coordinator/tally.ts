@@ -4,7 +4,7 @@
  * sender, which rises by one: a number met before is a duplicate.
  */
 
-export interface Delivery {
+export interface DeliveryCounts {
   readonly expected: number;
   readonly delivered: number;
   readonly duplicates: number;
@@ -47,13 +47,13 @@ export class Tally {
     return true;
   }
 
-  delivery(): Delivery {
+  delivery(): DeliveryCounts {
     const lost = [...this.tasks, ...[...this.results].map((id) => `result-of:${id}`)];
     return { expected: this.expected, delivered: this.delivered, duplicates: this.duplicates, lost };
   }
 }
 
-export function addDeliveries(parts: readonly Delivery[]): Delivery {
+export function addDeliveries(parts: readonly DeliveryCounts[]): DeliveryCounts {
   return {
     expected: parts.reduce((sum, part) => sum + part.expected, 0),
     delivered: parts.reduce((sum, part) => sum + part.delivered, 0),
@@ -63,5 +63,5 @@ export function addDeliveries(parts: readonly Delivery[]): Delivery {
 }
 
 /** Delivered over expected; 1 where nothing was expected. */
-export const deliveryRate = (counts: Delivery): number =>
+export const deliveryRate = (counts: DeliveryCounts): number =>
   counts.expected === 0 ? 1 : counts.delivered / counts.expected;

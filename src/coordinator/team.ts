@@ -3,7 +3,7 @@ import type { Bus } from "../bus/contract.ts";
 import type { Json, Message } from "../message/message.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { isResult } from "./payload.ts";
-import { Outbox } from "./post.ts";
+import { Postbox } from "./post.ts";
 import { Queue } from "./queue.ts";
 import { Tally } from "./tally.ts";
 
@@ -40,13 +40,13 @@ export class Team {
   /** Never used ones first, then the longest free: without a task list each seat gets one task. */
   private readonly free: Queue<string>;
   private readonly busy = new Map<string, TaskPayload>();
-  private readonly outbox: Outbox;
+  private readonly outbox: Postbox;
   private host: Hosting | undefined;
 
   constructor(private readonly options: TeamOptions) {
     this.free = new Queue<string>(() => 0);
     for (const seat of options.seats) this.free.add(seat);
-    this.outbox = new Outbox(options.bus, ({ msgId, draft }) => {
+    this.outbox = new Postbox(options.bus, ({ msgId, draft }) => {
       this.tally.taskSent(msgId);
       this.host?.wake(draft.to);
     });
