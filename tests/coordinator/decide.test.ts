@@ -73,6 +73,14 @@ describe("dispatch", () => {
     expect(dispatches(state.handle({ type: "result", result: result(1) }))).toEqual(["7.1>c1"]);
   });
 
+  test("counts tasks that wait for a coordinator against what is read ahead", () => {
+    const teams = [{ id: "c1", workers: 2 }];
+    const state = new RunState({ teams, oneTaskEach: false, retries: 0, halt: "never", killGraceMs: 1 });
+    expect(state.room).toBe(4);
+    add(state, task(1), task(2), task(3));
+    expect(state.room).toBe(1);
+  });
+
   test("prefers the higher priority among tasks that wait, and order within one", () => {
     const state = run({ teams: [{ id: "c1", workers: 1 }] });
     add(state, task(1), task(2), task(3), task(4), task(5, { priority: 9 }), task(6, { priority: 9 }));
@@ -125,6 +133,14 @@ describe("a result", () => {
     expect(dispatches(commands)).toEqual(["1.2>c1"]);
     expect(settled(state.handle({ type: "result", result: failed(1, 2) }))).toEqual(["1 exited"]);
     expect(state.counts).toMatchObject({ failed: 1, retried: 1 });
+  });
+
+  test("that was cancelled is not retried", () => {
+    const state = run({ retries: 5 });
+    add(state, task(1));
+    expect(settled(state.handle({ type: "result", result: result(1, { reason: "cancelled" }) }))).toEqual([
+      "1 cancelled",
+    ]);
   });
 
   test("obeys a task's own number of retries", () => {

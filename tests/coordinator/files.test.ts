@@ -67,6 +67,7 @@ describe("a task list", () => {
       openTasks(file("a.jsonl", '{"id":"a","run":"x"}\n\n{"run":["y"]}'), []),
       openTasks(file("a.json", '[{"id":"a","run":"x"},\n{"run":["y"]}]'), []),
       openTasks(file("a.yaml", "- id: a\n  run: x\n- run: [y]\n"), []),
+      openTasks(file("b.yaml", "- id: a\n  run: x\n---\n- run: [y]\n"), []),
     ];
     for (const list of lists) {
       expect((await drain(list)).map(({ seq, id, run }) => ({ seq, id, run }))).toEqual([

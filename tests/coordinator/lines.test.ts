@@ -34,6 +34,15 @@ describe("lines", () => {
       expect(split(new LineSplitter("f", 100), bytes("a\nend"), size)).toEqual(["1:a", "2:end"]);
   });
 
+  test("that are short come out one by one after a long one that came in pieces", () => {
+    expect(split(new LineSplitter("f", 100), bytes("abcdefgh\na\nb\nc\n"), 6)).toEqual([
+      "1:abcdefgh",
+      "2:a",
+      "3:b",
+      "4:c",
+    ]);
+  });
+
   test("of an empty input are none", () => {
     expect(split(new LineSplitter("f", 100), bytes(""), 1)).toEqual([]);
     expect(split(new LineSplitter("f", 100), bytes("\n\n"), 1)).toEqual([]);
@@ -56,6 +65,7 @@ describe("lines", () => {
         "f line 2 is longer than 10",
       );
     }
+    expect(() => split(new LineSplitter("f", 10), bytes("12345678901\n"), 99)).toThrow("f line 1 is longer than 10");
     expect(split(new LineSplitter("f", 10), bytes("1234567890\n"), 4)).toEqual(["1:1234567890"]);
   });
 });

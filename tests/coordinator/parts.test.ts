@@ -93,6 +93,10 @@ describe("progress", () => {
     );
   });
 
+  test("has no time left when all is done", () => {
+    expect(progressText({ counts, total: 52, active: 0, elapsedMs: 4000 })).not.toContain("ETA");
+  });
+
   test("has no time left while the list is still being read", () => {
     expect(progressText({ counts, total: undefined, active: 8, elapsedMs: 4000 })).not.toContain("ETA");
   });
