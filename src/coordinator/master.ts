@@ -5,8 +5,9 @@
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
-import { monotonicMs, unixSeconds } from "../os/clock.ts";
-import { endDescendants } from "../os/descendants.ts";
+import { monotonicMs, sleepMs, unixSeconds } from "../os/clock.ts";
+import { descendantsOf, endDescendants } from "../os/descendants.ts";
+import { reapNow } from "../os/reap.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
@@ -54,6 +55,7 @@ export interface RunEnd {
 const BURST = 256;
 const FOLLOW_MS = 50;
 const SAMPLE_MS = 1000;
+const DYING_MS = 25;
 
 export class Run {
   private readonly state: RunState;
@@ -259,6 +261,7 @@ export class Run {
 
   private finish(): RunEnd {
     const { runId, shape } = this.options;
+    awaitDying();
     const orphans = endDescendants(limits.endWaitMs);
     const { mesh, hierarchical } = this.swarm;
     const report: RunReport = {
@@ -286,6 +289,17 @@ export class Run {
       orphans_ended: orphans.ended,
     };
     return { report, failure: this.failure, left: orphans.left };
+  }
+}
+
+/**
+ * What has been killed with its agent takes a moment to die, and is no orphan. Blocks, at most `DYING_MS` and only while
+ * there is a descendant.
+ */
+function awaitDying(): void {
+  for (const until = monotonicMs() + DYING_MS; monotonicMs() < until && descendantsOf(process.pid).length > 0; ) {
+    reapNow();
+    sleepMs(1);
   }
 }
 
