@@ -39,6 +39,12 @@ describe("the shape of a swarm", () => {
     expect(plan({ agents: hybridFromWorkers, topology: "flat" }).topology).toBe("flat");
   });
 
+  test("that is large has a coordinator per core, unless hybrid was asked for", () => {
+    expect(plan({ agents: 1000, cores: 4 }).teams).toHaveLength(4);
+    expect(plan({ agents: 1000, cores: 1 }).teams).toHaveLength(2);
+    expect(plan({ agents: 1000, cores: 4, topology: "hybrid" }).teams).toHaveLength(7);
+  });
+
   test("refuses coordinators for a flat swarm", () => {
     expect(() => plan({ topology: "flat", coordinators: 2 })).toThrow("a flat swarm has one coordinator");
   });
