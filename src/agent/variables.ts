@@ -23,6 +23,11 @@ export function sharedVariables(
   return variables;
 }
 
+/** Three bytes of UTF-8 at most for each UTF-16 unit; only texts near the bound are really measured. */
+const fits = (text: string): boolean =>
+  text.length * 3 < limits.environmentStringBytes ||
+  encoder.encode(text).length < limits.environmentStringBytes - "CFN_TASK=".length;
+
 /**
  * The task as `cfn run --tasks` would take it. The kernel takes at most 128 KiB for one variable, the name included: a task
  * that is longer goes without `input` (it is on stdin anyway), and with `run` and `env` left out too if that is not enough.
@@ -30,16 +35,14 @@ export function sharedVariables(
 export function taskAsJson(task: TaskPayload): string {
   const { task_id: id, run, input, env, cwd, timeout_ms } = task;
   const timeout = timeout_ms === undefined ? undefined : `${timeout_ms}ms`;
-  const shorter = [
-    { id, run, input, env, cwd, timeout },
+  const whole = JSON.stringify({ id, run, input, env, cwd, timeout });
+  if (fits(whole)) return whole;
+  for (const fields of [
     { id, run, env, cwd, timeout },
     { id, cwd, timeout },
-  ];
-  for (const fields of shorter) {
+  ]) {
     const text = JSON.stringify(fields);
-    // Three bytes of UTF-8 at most for each UTF-16 unit; only texts near the bound are really measured.
-    const fits = text.length * 3 < limits.environmentStringBytes;
-    if (fits || encoder.encode(text).length < limits.environmentStringBytes - "CFN_TASK=".length) return text;
+    if (fits(text)) return text;
   }
   return JSON.stringify({ id });
 }

@@ -11,6 +11,10 @@ const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
 /** Found paths; forgotten by `forgetProgram` when one of them turns out to be gone. */
 const found = new Map<string, string>();
 const CACHED_MOST = 512;
+/** The look-up before this one: mostly it is the same again. */
+let last:
+  | { readonly name: string; readonly path: string; readonly cwd: string | undefined; readonly program: string }
+  | undefined;
 
 const isProgram = (path: string): boolean =>
   access(cString(path), EXECUTABLE) === 0 && statPath(path, true)?.type === "file";
@@ -23,9 +27,13 @@ export function findProgram(name: string, searchPath: string | undefined, cwd?: 
   if (name.includes("/")) return name;
   if (name === "") return undefined;
   const path = searchPath ?? DEFAULT_PATH;
+  if (last !== undefined && last.name === name && last.path === path && last.cwd === cwd) return last.program;
   const key = `${name}\0${path}\0${cwd ?? ""}`;
   const known = found.get(key);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    last = { name, path, cwd, program: known };
+    return known;
+  }
   let second: string | undefined;
   for (const element of path.split(":")) {
     const candidate = `${element === "" ? "." : element}/${name}`;
@@ -43,4 +51,5 @@ export function findProgram(name: string, searchPath: string | undefined, cwd?: 
 
 export function forgetPrograms(): void {
   found.clear();
+  last = undefined;
 }

@@ -79,7 +79,6 @@ const encoder = new TextEncoder();
 /** Strings of the current spawn, one after the other. */
 let text = new Uint8Array(new ArrayBuffer(64 * 1024));
 let textPointer = pointerTo(text);
-let used = 0;
 /** Their addresses, as pairs of 32-bit words: the argument list, a null, the environment, a null. */
 let table = new Uint32Array(2048);
 let entries = 0;
@@ -90,16 +89,7 @@ function reserve(textBytes: number, tableEntries: number): void {
     textPointer = pointerTo(text);
   }
   if (tableEntries * 2 > table.length) table = new Uint32Array(tableEntries * 4);
-  used = 0;
   entries = 0;
-}
-
-function put(string: string): number {
-  const { written } = encoder.encodeInto(string, text.subarray(used));
-  const address = textPointer + used;
-  used += written;
-  text[used++] = 0;
-  return address;
 }
 
 function list(address: number): void {
@@ -111,15 +101,21 @@ function list(address: number): void {
 /** Fills `text` and `table`; returns where in the table the environment begins. */
 function layOut(request: SpawnRequest, names: readonly string[]): number {
   const { argv, environment, variables = {} } = request;
-  let characters = argv.length + names.length * 2;
-  for (const argument of argv) characters += argument.length;
-  for (const name of names) characters += name.length + (variables[name] as string).length;
+  // One encoding for all strings: thousands of small ones would cost more than the spawn's other bookkeeping together.
+  let strings = `${argv.join("\0")}\0`;
+  for (const name of names) strings += `${name}=${variables[name]}\0`;
   // At most three bytes of UTF-8 for each UTF-16 unit.
-  reserve(characters * 3, argv.length + names.length + environment.addresses.size + 2);
-  for (const argument of argv) list(put(argument));
+  reserve(strings.length * 3, argv.length + names.length + environment.addresses.size + 2);
+  encoder.encodeInto(strings, text);
+  let at = 0;
+  const listNext = (): void => {
+    list(textPointer + at);
+    at = text.indexOf(0, at) + 1;
+  };
+  for (let n = 0; n < argv.length; n++) listNext();
   list(0);
   const begin = entries;
-  for (const name of names) list(put(`${name}=${variables[name]}`));
+  for (let n = 0; n < names.length; n++) listNext();
   if (names.some((name) => environment.addresses.has(name))) {
     for (const [name, address] of environment.addresses) if (!(name in variables)) list(address);
   } else {

@@ -3,47 +3,60 @@ import { closeFile, O, openFile, removeDirectory, statPath, unlinkFile } from ".
 import { libc, pointerTo } from "./libc.ts";
 
 const decoder = new TextDecoder();
+const buffer = new Uint8Array(new ArrayBuffer(32 * 1024));
 
-/** Names in a directory, hidden ones too, sorted; empty if it is not there or is not a directory. */
-export function listDirectory(path: string): string[] {
+const DIRECTORY = 4;
+const UNKNOWN = 0;
+
+/** Calls `visit` for each name in a directory, hidden ones too, in no order; nothing where it is not a directory. */
+function eachEntry(path: string, visit: (name: string, isDirectory: boolean) => void): void {
   const fd = openFile(path, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
-  if (fd < 0) return [];
-  const names: string[] = [];
-  const buffer = new Uint8Array(32 * 1024);
-  const view = new DataView(buffer.buffer);
+  if (fd < 0) return;
   for (;;) {
     const got = libc.getdents64(fd, pointerTo(buffer), buffer.length);
     if (got <= 0) break;
-    // struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name.
-    for (let at = 0; at < got; at += view.getUint16(at + 16, true)) {
-      const end = buffer.indexOf(0, at + 19);
-      const name = decoder.decode(buffer.subarray(at + 19, end));
-      if (name !== "." && name !== "..") names.push(name);
+    // Copied out, because visiting may read other directories. struct linux_dirent64: inode 8, offset 8, record length 2,
+    // type 1, name.
+    const entries = buffer.slice(0, got);
+    for (let at = 0; at < got; at += (entries[at + 16] as number) | ((entries[at + 17] as number) << 8)) {
+      const name = decoder.decode(entries.subarray(at + 19, entries.indexOf(0, at + 19)));
+      if (name === "." || name === "..") continue;
+      const type = entries[at + 18];
+      visit(name, type === UNKNOWN ? statPath(`${path}/${name}`)?.type === "directory" : type === DIRECTORY);
     }
   }
   closeFile(fd);
+}
+
+/** Names in a directory, hidden ones too, sorted; empty if it is not there or is not a directory. */
+export function listDirectory(path: string): string[] {
+  const names: string[] = [];
+  eachEntry(path, (name) => names.push(name));
   return names.sort();
 }
 
-/** Removes a tree, symbolic links not followed. False if something of it is still there. */
-export function removeTree(path: string): boolean {
-  if (unlinkFile(path) === 0) return true;
+function removeDirectoryTree(path: string): boolean {
   // Files that others add meanwhile make the last step fail: look again, a bounded number of times.
   for (let round = 0; round < 10; round++) {
-    for (const name of listDirectory(path)) {
-      const child = `${path}/${name}`;
-      if (unlinkFile(child) < 0) removeTree(child);
-    }
+    eachEntry(path, (name, isDirectory) => {
+      if (isDirectory) removeDirectoryTree(`${path}/${name}`);
+      else unlinkFile(`${path}/${name}`);
+    });
     if (removeDirectory(path) === 0 || statPath(path) === undefined) return true;
   }
   return false;
 }
 
+/** Removes a tree, symbolic links not followed. False if something of it is still there. */
+export function removeTree(path: string): boolean {
+  return unlinkFile(path) === 0 || removeDirectoryTree(path);
+}
+
 /** Bytes that the files of a tree really occupy. */
 export function treeBytes(path: string): number {
-  const here = statPath(path);
-  if (here === undefined) return 0;
-  let bytes = here.allocatedBytes;
-  if (here.type === "directory") for (const name of listDirectory(path)) bytes += treeBytes(`${path}/${name}`);
+  let bytes = statPath(path)?.allocatedBytes ?? 0;
+  eachEntry(path, (name) => {
+    bytes += treeBytes(`${path}/${name}`);
+  });
   return bytes;
 }
