@@ -68,8 +68,8 @@ export interface Host {
   /** Agents that run now. */
   readonly active: number;
   /**
-   * Stops the timers and gives up the leases. Only when nothing runs (`stop` first): asserted. The seats stay registered:
-   * they are the run's, and go with its bus.
+   * Stops the timers. Only when nothing runs (`stop` first): asserted. The seats stay registered and leased until the bus is
+   * closed: they are the run's, and go with its bus.
    */
   close(): void;
 }
@@ -139,7 +139,6 @@ class SwarmHost implements Host {
     clearInterval(this.#tick);
     this.#deadlines.close();
     this.#heartbeat.end();
-    for (const seat of this.#seats.values()) seat.lease.release();
   }
 
   #idle(): boolean {

@@ -28,7 +28,8 @@ export class StateFiles {
   /** Makes the agent's directory, with the state SPAWNED. */
   open(id: string): void {
     makeWritable(`${this.#agents}/${id}`);
-    this.write(id, "SPAWNED");
+    // Where there is no state yet, none can be seen half-made.
+    if (linkFile(`${this.#words}/SPAWNED`, `${this.#agents}/${id}/state`) !== 0) this.write(id, "SPAWNED");
   }
 
   write(id: string, state: LifecycleState): void {
