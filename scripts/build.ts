@@ -13,7 +13,7 @@ export interface Platform {
 }
 
 /** Multiplies the engine's thresholds: most commands end before compiled code would have paid for its compilation. */
-const JIT_POLICY = 10;
+const JIT_POLICY = 40;
 
 /**
  * Writes the executable at `outfile` by rename, so that a running one is never written into. Throws if it does not

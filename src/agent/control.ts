@@ -30,7 +30,8 @@ const taskFields: Record<keyof TaskPayload, { readonly check: Check; readonly ne
 };
 
 function malformedField(payload: Fields): string | undefined {
-  for (const [name, { check, needed }] of Object.entries(taskFields)) {
+  for (const name in taskFields) {
+    const { check, needed } = taskFields[name as keyof TaskPayload];
     const value = payload[name];
     if (value === undefined ? needed : !check(value)) return name;
   }

@@ -27,9 +27,12 @@ export class Mailbox {
 
   /** The oldest task that waits, which is then taken. */
   takeTask(): Mail | undefined {
-    const next = this.#mail.find((mail) => mail.status === "waiting");
-    if (next !== undefined) next.status = "taken";
-    return next;
+    for (const mail of this.#mail) {
+      if (mail.status !== "waiting") continue;
+      mail.status = "taken";
+      return mail;
+    }
+    return undefined;
   }
 
   /** Takes the waiting tasks of that id, or all. */
@@ -43,7 +46,11 @@ export class Mailbox {
 
   /** Forgets the settled messages that are the oldest and returns how many: acknowledge as many. */
   dropSettled(): number {
-    const open = this.#mail.findIndex((mail) => mail.status !== "settled");
-    return this.#mail.splice(0, open === -1 ? this.#mail.length : open).length;
+    let settled = 0;
+    while (this.#mail[0]?.status === "settled") {
+      this.#mail.shift();
+      settled++;
+    }
+    return settled;
   }
 }

@@ -149,15 +149,20 @@ class OpenBus implements Bus {
     assert(draft.msgId === undefined || senderOf(draft.msgId) !== undefined, `"${draft.msgId}" is a message id`);
     const msgId = draft.msgId ?? nextId(draft.from);
     const text = encodeMessage(draft, msgId, draft.timestamp ?? unixSeconds());
-    const parcel = { to: draft.to, chain: CHAIN[draft.chain ?? "data"], key, sequence: draft.sequence ?? 0 };
-    if (text.length * 3 <= limits.recordBytes)
-      return { msgId, shard, parcel: { ...parcel, body: text, flags: 0, charge: 0 } };
+    const { to } = draft;
+    const chain = CHAIN[draft.chain ?? "data"];
+    const sequence = draft.sequence ?? 0;
+    if (text.length * 3 <= limits.recordBytes) {
+      return { msgId, shard, parcel: { to, chain, key, sequence, body: text, flags: 0, charge: 0 } };
+    }
     const body = encoder.encode(text);
     assert(body.length <= limits.batchLineBytes, "a payload's size is validated at the edge");
-    if (body.length <= limits.recordBytes) return { msgId, shard, parcel: { ...parcel, body, flags: 0, charge: 0 } };
+    if (body.length <= limits.recordBytes) {
+      return { msgId, shard, parcel: { to, chain, key, sequence, body, flags: 0, charge: 0 } };
+    }
     const stored = blobFits(shard, body.length) ? storeBlob(this.info.dir, body) : 0;
     if (typeof stored === "number") return { status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` };
-    return { msgId, shard, parcel: { ...parcel, body: stored, flags: FLAG_BLOB, charge: body.length } };
+    return { msgId, shard, parcel: { to, chain, key, sequence, body: stored, flags: FLAG_BLOB, charge: body.length } };
   }
 
   private route(from: string, to: string): Route {

@@ -63,7 +63,8 @@ function table(shard: Shard): Mapping | undefined {
 
 /** Word index of the key's entry, or of the free entry where it would go; -1 if there is neither. */
 function probe(words: Uint32Array, capacity: number, key: PairKey): number {
-  for (let step = 0, at = key.low % capacity; step < capacity; step++, at = (at + 1) % capacity) {
+  // The low bit is always set: it says nothing about where.
+  for (let step = 0, at = (key.low >>> 1) % capacity; step < capacity; step++, at = (at + 1) % capacity) {
     const word = at * PAIR_WORDS;
     if (words[word] === 0 || (words[word] === key.low && words[word + 1] === key.high)) return word;
   }

@@ -56,7 +56,8 @@ export function findSlot(shard: Shard, id: string): number {
  */
 export function allocateSlot(shard: Shard, id: string): number | undefined {
   const used = slotsUsed(shard);
-  let slot = 0;
+  // A team is registered one after the other: the next slot is mostly the one behind the last.
+  let slot = used < (shard.index.words[H.slotCapacity] as number) ? used : 0;
   while (slot < used && slotState(shard, slot) !== SLOT_FREE) slot++;
   if (slot === used) {
     if (used >= limits.agentsPerShard) return undefined;
