@@ -22,7 +22,11 @@ export function handOver(text: string, patient: boolean): void {
   if (!inStep) return;
   const until = monotonicMs() + (patient ? Number.POSITIVE_INFINITY : limits.handOverMs);
   for (let pauseMs = PAUSE_LEAST_MS; unreadBytes(1) > 0; pauseMs = Math.min(pauseMs * 1.5, PAUSE_MOST_MS)) {
-    if (isReaderGone(1)) throw new OutputClosed("stdout is closed");
+    if (isReaderGone(1)) {
+      // It may have taken the line and left since the look above; from now on the count stands.
+      if (unreadBytes(1) === 0) return;
+      throw new OutputClosed("stdout is closed");
+    }
     if (monotonicMs() >= until) {
       inStep = false;
       return;

@@ -1,5 +1,5 @@
 /** Runs a swarm: the bus, the signals and the files around `src/coordinator/master.ts`. */
-import { busBase, sweepDeadBuses } from "../src/bus/directory.ts";
+import { busBase, isBus, sweepDeadBuses } from "../src/bus/directory.ts";
 import { openJoblog } from "../src/coordinator/joblog.ts";
 import { Run, type RunOptions } from "../src/coordinator/master.ts";
 import { Output } from "../src/coordinator/output.ts";
@@ -62,7 +62,9 @@ async function runSwarm({ args, rest, env }: Context<typeof runArgs>): Promise<n
     const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
     const onProgress = progress?.show;
-    const swarm = new Run({ ...run, joblog, lineBuffer, openSwarm, openOutput, busBytes, onProgress, onWarning: warn });
+    const busIsThere = (): boolean => isBus(busDir);
+    const files = { joblog, busBytes, busIsThere };
+    const swarm = new Run({ ...run, ...files, lineBuffer, openSwarm, openOutput, onProgress, onWarning: warn });
     catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       swarm.stop("interrupted", caught === 0 ? limits.killGraceMs : 0);
       caught ||= signal;

@@ -15,7 +15,7 @@ export const runArgs = {
   topology: {
     type: "enum",
     options: ["auto", "flat", "hybrid"],
-    description: `auto: hybrid with --coordinators or from ${hybridFromWorkers} workers (one per core), else flat`,
+    description: `auto: hybrid from ${hybridFromWorkers} workers (one a core) or with K, else flat`,
     env: "CFN_TOPOLOGY",
   },
   coordinators: {

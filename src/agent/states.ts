@@ -44,7 +44,9 @@ export class StateFiles {
     }
     if (outcome === 0) outcome = renameFile(hidden, path);
     // A file system without hard links, or with too many on one file already.
-    if (outcome !== 0) mustWork(path, replaceFile(path, `${state}\n`));
+    if (outcome !== 0) outcome = replaceFile(path, `${state}\n`);
+    // The directory is gone with the whole bus: the run notices that by itself and says it.
+    if (outcome !== -E.NOENT) mustWork(path, outcome);
   }
 
   /** The agent's directory goes. */

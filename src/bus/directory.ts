@@ -186,7 +186,7 @@ export function createBus(dir: string, options: { readonly shards?: number; read
   const base = parentOf(dir);
   for (let attempt = 0; attempt < 20; attempt++) {
     secureDirectory(base);
-    if (statPath(`${dir}/meta`) !== undefined) {
+    if (isBus(dir)) {
       checkOwned(dir);
       claimBus(dir);
       return;
@@ -228,6 +228,9 @@ function build(dir: string, options: { readonly shards?: number; readonly busByt
 }
 
 export const shardName = (n: number): string => String(n).padStart(2, "0");
+
+/** Whether there is a bus in this directory. */
+export const isBus = (dir: string): boolean => statPath(`${dir}/meta`) !== undefined;
 
 /**
  * Reads a bus's parameters.
@@ -278,7 +281,7 @@ export function locateBus(env: Env): string {
   const found: string[] = [];
   for (const base of bases) {
     for (const name of listDirectory(base)) {
-      if (!name.startsWith(".") && statPath(`${base}/${name}/meta`) !== undefined) found.push(`${base}/${name}`);
+      if (!name.startsWith(".") && isBus(`${base}/${name}`)) found.push(`${base}/${name}`);
     }
   }
   const living = found.length > 1 ? found.filter(isClaimed) : found;

@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly openOutput: (onFailure: (error: unknown) => void) => Output;
   /** Given where the report is wanted: it looks at every file of the bus. */
   readonly busBytes: (() => number) | undefined;
+  /** Whether the bus directory is still there. */
+  readonly busIsThere: () => boolean;
   readonly onProgress: ((text: string) => void) | undefined;
   readonly onWarning: (text: string) => void;
 }
@@ -73,6 +75,7 @@ export class Run {
   private failure: unknown;
   private total: number | undefined;
   private turning = false;
+  private lost = false;
   private changed: () => void = () => undefined;
   private over: () => void = () => undefined;
   private readonly peak = { bus: 0, fds: 0 };
@@ -106,7 +109,8 @@ export class Run {
     for (const timer of timers) clearInterval(timer);
     await this.output.end();
     this.sample();
-    await this.swarm.end();
+    // Without a bus nobody can be asked to end: `finish` ends every descendant in any case.
+    if (!this.lost) await this.swarm.end();
     return this.finish();
   }
 
@@ -235,6 +239,19 @@ export class Run {
     this.stop("interrupted", limits.killGraceMs);
   }
 
+  /** No result will come any more: the run ends here, and its processes with it. */
+  private busLost(): void {
+    this.failure ??= new CfnError(
+      "unavailable",
+      "the bus was removed while the run was under way",
+      "leave its directory alone; RemoveIPC=yes in logind.conf removes it at logout. Then run again",
+    );
+    this.lost = true;
+    this.state.handle({ type: "stop", why: "interrupted", graceMs: 0 });
+    this.changed();
+    this.over();
+  }
+
   private measure({ seq, attempt, started_at, run_time_ms }: ResultPayload): void {
     const published = this.publishedAt.get(seq);
     this.publishedAt.delete(seq);
@@ -248,6 +265,7 @@ export class Run {
   }
 
   private sample(): void {
+    if (!this.options.busIsThere()) this.busLost();
     this.peak.bus = Math.max(this.peak.bus, this.options.busBytes?.() ?? 0);
     this.peak.fds = Math.max(this.peak.fds, openDescriptors());
   }

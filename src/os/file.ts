@@ -68,12 +68,6 @@ export function writeAll(fd: number, bytes: Uint8Array): number {
   return 0;
 }
 
-/** One write call: how many bytes went, or the negated error number. */
-export function writeOnce(fd: number, bytes: Uint8Array): number {
-  const wrote = libc.write(fd, pointerTo(bytes), bytes.length);
-  return wrote < 0 ? failed() : wrote;
-}
-
 export function fileSize(fd: number): number {
   const size = libc.lseek(fd, 0, 2);
   return size < 0 ? failed() : size;
