@@ -40,7 +40,6 @@ export const H = {
   /** Not zero while a mutation is under way: whoever finds it so holding the lock rebuilds the index first. */
   dirty: 2,
   holderPid: 3,
-  holderStart: 4,
   slotCapacity: 5,
   slotsUsed: 6,
   /** Table entry + 1 of the segment that is appended to; 0 for none. */

@@ -8,12 +8,13 @@
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs, sleepMs } from "../os/clock.ts";
-import { allocateFile, closeFile, fileSize, makeDirectory, O, openFile } from "../os/file.ts";
+import { allocateFile, closeFile, fileSize, makeDirectory, O, openFile, statPath } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { tryLockFile, unlockFile } from "../os/lock.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
-import { ownIdentity, processState, signalProcess } from "../os/process.ts";
+import { processState, signalProcess } from "../os/process.ts";
 import { jitter } from "../os/random.ts";
+import { listDirectory } from "../os/tree.ts";
 import { H, LAYOUT, MAGIC_INDEX, SLOT_BYTES, SLOTS_BYTE } from "./layout.ts";
 
 export interface Segment {
@@ -149,10 +150,8 @@ export function growIndex(shard: Shard): number {
 /** Runs `change` holding the shard's lock, on an index that is true. Throws try_again after `limits.lockWaitMs`. */
 export function withShard<T>(shard: Shard, change: () => T): T {
   if (!tryLockFile(shard.lockFd)) waitForLock(shard);
-  const self = ownIdentity();
   let words = shard.index.words;
-  words[H.holderPid] = self.pid;
-  words[H.holderStart] = self.startTicks;
+  words[H.holderPid] = process.pid;
   try {
     refreshIndex(shard);
     if (Atomics.load(shard.index.words, H.dirty) !== 0) {
@@ -208,14 +207,19 @@ function waitForLock(shard: Shard): void {
 
 /**
  * A holder that was stopped in its critical section blocks everybody: it is continued, and at the next look killed, which
- * is safe because its half-made change is repaired. Nothing is done to a holder that runs.
+ * is safe because its half-made change is repaired. Nothing is done to a holder that runs, nor to a process that does not
+ * have the lock's file open: the pid may be a dead holder's, and somebody else's by now.
  */
 function unblock(shard: Shard, continued: boolean): boolean {
   const pid = Atomics.load(shard.index.words, H.holderPid);
-  const start = Atomics.load(shard.index.words, H.holderStart);
-  const holder = pid === 0 ? undefined : processState(pid);
-  if (holder === undefined || holder.startTicks !== start || (holder.state !== "T" && holder.state !== "t"))
-    return false;
+  const state = pid === 0 ? undefined : processState(pid)?.state;
+  if ((state !== "T" && state !== "t") || !hasOpen(pid, `${shard.dir}/lock`)) return false;
   signalProcess(pid, continued ? SIGKILL : SIGCONT);
   return true;
+}
+
+function hasOpen(pid: number, path: string): boolean {
+  const inode = statPath(path)?.inode;
+  const files = `/proc/${pid}/fd`;
+  return listDirectory(files).some((fd) => statPath(`${files}/${fd}`, true)?.inode === inode);
 }
