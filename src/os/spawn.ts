@@ -1,6 +1,6 @@
 /**
- * Starting programs with `posix_spawn`: 0.6 µs of bookkeeping beside what the kernel takes, where `Bun.spawn` adds half
- * as much again (`bench/spawn.sh`). Output files are opened by the child itself, so a host of thousands of agents holds no
+ * Starting programs with `posix_spawn`: close to what the kernel takes, where `Bun.spawn` adds half as much again
+ * (ARCHITECTURE.md). Output files are opened by the child itself, so a host of thousands of agents holds no
  * descriptor for them. The buffers are module-wide and reused: everything here is synchronous.
  */
 import { assert } from "../assert.ts";
