@@ -7,7 +7,7 @@
  */
 import { assert } from "../assert.ts";
 import type { ResultPayload } from "../message/protocol.ts";
-import { placeholderResult } from "./outcome.ts";
+import { unreportedResult } from "./outcome.ts";
 import { Queue } from "./queue.ts";
 import type { TaskSpec } from "./spec.ts";
 
@@ -217,7 +217,7 @@ export class RunState {
     if (this.policy.oneTaskEach) for (const other of this.teams.values()) other.share = Number.POSITIVE_INFINITY;
     for (const out of [...this.out.values()]) {
       if (out.coordinator !== coordinator) continue;
-      this.result(placeholderResult(out.task, out.attempt, "lost", detail, coordinator), commands);
+      this.result(unreportedResult(out.task, out.attempt, "lost", detail, coordinator), commands);
     }
     if (!this.anyTeam && this.mode === "running") this.mode = "draining";
   }
@@ -232,7 +232,7 @@ export class RunState {
     if (this.mode === "running") return;
     for (let entry = this.waiting.take(); entry !== undefined; entry = this.waiting.take()) {
       const { task, attempt } = entry;
-      this.settle(task, placeholderResult(task, attempt, "cancelled", "the run ended before it began", ""), commands);
+      this.settle(task, unreportedResult(task, attempt, "cancelled", "the run ended before it began", ""), commands);
     }
   }
 

@@ -2,7 +2,7 @@
 import type { EndReason, ResultPayload, TaskPayload } from "../message/protocol.ts";
 
 /** `agent`: whom it was with; "" if nobody. */
-export function placeholderResult(
+export function unreportedResult(
   task: { readonly id: string; readonly seq: number },
   attempt: number,
   reason: Extract<EndReason, "cancelled" | "lost">,
@@ -28,5 +28,5 @@ export function placeholderResult(
 /** Of a task that a coordinator had and no worker. */
 export function cancelledUnbegun(task: TaskPayload): ResultPayload {
   const named = { id: task.task_id, seq: task.seq };
-  return placeholderResult(named, task.attempt, "cancelled", "the run ended before it began", "");
+  return unreportedResult(named, task.attempt, "cancelled", "the run ended before it began", "");
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { LatencyCounts } from "../../src/coordinator/latency.ts";
 import { resultObject } from "../../src/coordinator/ndjson.ts";
-import { placeholderResult } from "../../src/coordinator/outcome.ts";
+import { unreportedResult } from "../../src/coordinator/outcome.ts";
 import { needsOf, type Surroundings, shortage } from "../../src/coordinator/preflight.ts";
 import { progressText } from "../../src/coordinator/progress.ts";
 import { Queue } from "../../src/coordinator/queue.ts";
@@ -138,7 +138,7 @@ describe("the check before the start", () => {
 
 test("a result object says where its texts are cut", () => {
   const task = { seq: 1, id: "a", label: "a", run: "x", priority: 0 };
-  const result = { ...placeholderResult(task, 1, "cancelled", "d", "w1"), stdout_bytes: 5, stderr_bytes: 1 };
+  const result = { ...unreportedResult(task, 1, "cancelled", "d", "w1"), stdout_bytes: 5, stderr_bytes: 1 };
   const object = resultObject(task, result, new TextEncoder().encode("abc"), new TextEncoder().encode("e"));
   expect(object).toMatchObject({
     type: "result",
