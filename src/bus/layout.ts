@@ -40,6 +40,8 @@ export const H = {
   /** Not zero while a mutation is under way: whoever finds it so holding the lock rebuilds the index first. */
   dirty: 2,
   holderPid: 3,
+  /** Number of the retired segment that is kept, zeroed, as the file `recycled`; 0 for none. */
+  recycled: 4,
   slotCapacity: 5,
   slotsUsed: 6,
   /** Table entry + 1 of the segment that is appended to; 0 for none. */

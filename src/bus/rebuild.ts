@@ -28,7 +28,7 @@ import {
 } from "./layout.ts";
 import { recordSequence, recountPairs, reservePair } from "./pairs.ts";
 import { inspect, isTaken, lengthOf, linkNext, markTaken, type RecordHeader, readHeader } from "./record.ts";
-import { entryWord, mapSegment, type Place, placeOf, retire, segmentPath } from "./segments.ts";
+import { entryWord, mapSegment, type Place, placeOf, recycledPath, retire, segmentPath } from "./segments.ts";
 import type { Shard } from "./shard.ts";
 import { chainWord, slotState, slotsUsed, slotWord } from "./slots.ts";
 
@@ -65,6 +65,10 @@ function adoptSegments(shard: Shard): [number, number][] {
   const words = shard.index.words;
   for (const segment of shard.segments.values()) segment.mapping.unmap();
   shard.segments.clear();
+  shard.recycled?.mapping.unmap();
+  shard.recycled = undefined;
+  unlinkFile(recycledPath(shard));
+  words[H.recycled] = 0;
   words.fill(0, TABLE_WORD, TABLE_WORD + TABLE_ENTRIES * S.words);
   const numbers = listDirectory(shard.dir)
     .map((name) => /^segment-(\d{1,10})$/.exec(name)?.[1])

@@ -1,8 +1,9 @@
 /**
  * Segments: the append-only files that records live in. All under the shard's lock.
  *
- * A segment is reserved whole (`fallocate`) before it is mapped. It is retired by unlink once nothing in it is unread. One
- * more is kept reserved as `spare`: only control messages and the moving of records may use it up, so that a flood of data
+ * A segment is reserved whole (`fallocate`) before it is mapped. It is retired once nothing in it is unread: one retired
+ * segment is kept, zeroed, as `recycled` to become the next one, since making a segment costs as much as filling a tenth
+ * of it; the others are unlinked. One more is kept reserved as `spare`: only control messages and the moving of records may use it up, so that a flood of data
  * cannot keep a `stop` from getting through.
  */
 import { assert } from "../assert.ts";
@@ -25,6 +26,7 @@ import type { Segment, Shard } from "./shard.ts";
 export const entryWord = (entry: number): number => TABLE_WORD + entry * S.words;
 export const segmentPath = (shard: Shard, number: number): string => `${shard.dir}/segment-${number}`;
 const sparePath = (shard: Shard): string => `${shard.dir}/spare`;
+export const recycledPath = (shard: Shard): string => `${shard.dir}/recycled`;
 
 /** The mapped segment of a table entry; undefined if its file is gone or cannot be mapped. */
 export function segmentAt(shard: Shard, entry: number): Segment | undefined {
@@ -80,7 +82,8 @@ function reserve(shard: Shard, path: string): number {
 
 /** What segments and blobs of the shard occupy, with `moreSegments` added: bytes. */
 const occupied = (shard: Shard, moreSegments: number): number =>
-  ((shard.index.words[H.segments] as number) + moreSegments) * shard.segmentBytes +
+  ((shard.index.words[H.segments] as number) + moreSegments + (shard.index.words[H.recycled] === 0 ? 0 : 1)) *
+    shard.segmentBytes +
   (shard.index.words[H.blobBytes] as number);
 
 export const blobFits = (shard: Shard, bytes: number): boolean => occupied(shard, 1) + bytes <= shard.bytesMost;
@@ -93,7 +96,8 @@ export const blobFits = (shard: Shard, bytes: number): boolean => occupied(shard
 export function rotate(shard: Shard, reserved: boolean): boolean {
   const words = shard.index.words;
   // The spare counts as one of the bound's segments from the start.
-  if (!reserved && occupied(shard, 2) > shard.bytesMost) return false;
+  const recycles = words[H.recycled] !== 0;
+  if (!reserved && occupied(shard, recycles ? 1 : 2) > shard.bytesMost) return false;
   let entry = 0;
   while (entry < TABLE_ENTRIES && words[entryWord(entry) + S.number] !== 0) entry++;
   if (entry === TABLE_ENTRIES) return false;
@@ -105,7 +109,8 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
     unlinkFile(spare);
     if (reserve(shard, spare) < 0 && !reserved) return false;
   }
-  let made = reserve(shard, path);
+  let made = recycles ? renameFile(recycledPath(shard), path) : reserve(shard, path);
+  if (recycles && made < 0) made = reserve(shard, path);
   if (made === -E.EXIST) {
     unlinkFile(path);
     made = reserve(shard, path);
@@ -114,7 +119,7 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   if (made < 0) return false;
 
   words[H.nextNumber] = number + 1;
-  const segment = mapSegment(shard, entry, number, true);
+  const segment = adoptRecycled(shard, entry, number) ?? mapSegment(shard, entry, number, true);
   if (segment === undefined) {
     unlinkFile(path);
     return false;
@@ -134,16 +139,45 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   return true;
 }
 
+/** The recycled segment under its new number, if this process still has it mapped. */
+function adoptRecycled(shard: Shard, entry: number, number: number): Segment | undefined {
+  const kept = shard.recycled;
+  const isIt = kept !== undefined && kept.number === shard.index.words[H.recycled];
+  shard.recycled = undefined;
+  shard.index.words[H.recycled] = 0;
+  if (!isIt) {
+    kept?.mapping.unmap();
+    return undefined;
+  }
+  const segment = { number, mapping: kept.mapping };
+  shard.segments.set(entry, segment);
+  return segment;
+}
+
 /** Gives a segment back. Nothing in it is unread, and it is not the tail. */
 export function retire(shard: Shard, entry: number): void {
   const words = shard.index.words;
   assert(words[H.tail] !== entry + 1, "the tail segment is not retired");
-  const number = words[entryWord(entry) + S.number] as number;
-  unlinkFile(segmentPath(shard, number));
-  words.fill(0, entryWord(entry), entryWord(entry) + S.words);
+  const at = entryWord(entry);
+  const segment = shard.segments.get(entry);
+  const path = segmentPath(shard, words[at + S.number] as number);
+  if (words[H.recycled] === 0 && segment !== undefined && segment.number === words[at + S.number]) {
+    // Zeros first: a death before the renaming leaves an empty segment, which a rebuild removes.
+    segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);
+    if (renameFile(path, recycledPath(shard)) === 0) {
+      shard.recycled?.mapping.unmap();
+      shard.recycled = segment;
+      shard.segments.delete(entry);
+      words[H.recycled] = segment.number;
+    }
+  }
+  if (words[H.recycled] !== words[at + S.number]) {
+    unlinkFile(path);
+    segment?.mapping.unmap();
+    shard.segments.delete(entry);
+  }
+  words.fill(0, at, at + S.words);
   words[H.segments] = Math.max(0, (words[H.segments] as number) - 1);
-  shard.segments.get(entry)?.mapping.unmap();
-  shard.segments.delete(entry);
 }
 
 /** One record of a segment less (or more) to be read. */

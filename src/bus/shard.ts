@@ -36,6 +36,8 @@ export interface Shard {
   readonly outgrown: Mapping[];
   /** Mapped segments by table entry; a number that differs from the table's is of a segment since retired. */
   readonly segments: Map<number, Segment>;
+  /** The mapping of the file `recycled`, if it is still the one of that number. */
+  recycled: Segment | undefined;
   pairs: { number: number; mapping: Mapping } | undefined;
   /** Where agents were last found. A hint, checked at each use. */
   readonly slotOf: Map<string, { readonly slot: number; readonly generation: number }>;
@@ -111,6 +113,7 @@ export function openShard(
     index,
     outgrown: [],
     segments: new Map(),
+    recycled: undefined,
     pairs: undefined,
     slotOf: new Map(),
     rebuild,
@@ -120,6 +123,8 @@ export function openShard(
 export function closeShard(shard: Shard): void {
   for (const segment of shard.segments.values()) segment.mapping.unmap();
   shard.segments.clear();
+  shard.recycled?.mapping.unmap();
+  shard.recycled = undefined;
   shard.pairs?.mapping.unmap();
   shard.pairs = undefined;
   for (const mapping of [shard.index, ...shard.outgrown]) mapping.unmap();
