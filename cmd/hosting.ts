@@ -4,12 +4,14 @@ import type { Bus } from "../src/bus/contract.ts";
 import type { Env } from "../src/bus/directory.ts";
 import type { OpenHost } from "../src/coordinator/team.ts";
 import { limits } from "../src/limits.ts";
+import type { Launcher } from "../src/os/launch.ts";
 import { say } from "./log.ts";
 
-export function hosting(bus: Bus, runId: string, spool: string, env: Env): OpenHost {
+export function hosting(bus: Bus, runId: string, spool: string, env: Env, launcher: Launcher): OpenHost {
   return ({ lead, seats, onResults }) =>
     createHost({
       bus,
+      launcher,
       lead,
       runId,
       spool,

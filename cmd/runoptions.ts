@@ -21,7 +21,7 @@ export const runArgs = {
   coordinators: {
     type: "string",
     valueHint: "K",
-    description: `hybrid: how many (${limits.coordinatorsDefault})`,
+    description: `hybrid: how many (${limits.coordinatorsDefault}; with --agents one per core)`,
     env: "CFN_COORDINATORS",
     value: whole(1, limits.coordinatorsMax),
   },

@@ -8,6 +8,7 @@ import type { Swarm, SwarmEvents } from "../src/coordinator/swarm.ts";
 import { CfnError } from "../src/errors.ts";
 import { environmentBlock } from "../src/os/environment.ts";
 import { ownExecutable } from "../src/os/executable.ts";
+import { LaunchThread } from "../src/os/launch.ts";
 import { type Spawned, spawnProgram } from "../src/os/spawn.ts";
 import { coordinatorEnvironment, hosting } from "./hosting.ts";
 
@@ -24,7 +25,8 @@ interface SwarmRequest {
 export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
   const { bus, runId, shape, spool, env, warn } = request;
   if (shape.topology === "flat") {
-    return (events) => new FlatSwarm(bus, runId, shape.workers, hosting(bus, runId, spool, env), events);
+    return (events) =>
+      new FlatSwarm(bus, runId, shape.workers, hosting(bus, runId, spool, env, new LaunchThread()), events);
   }
   const startCoordinator = coordinatorStarter(request);
   return (events) => new HybridSwarm({ bus, runId, teams: shape.teams, startCoordinator, onWarning: warn }, events);

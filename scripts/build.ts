@@ -29,7 +29,7 @@ export async function buildBinary(outfile: string, order: string | undefined, pl
   const unfinished = resolve(work, "cfn");
   try {
     await Bun.build({
-      entrypoints: [resolve(root, "cmd/cfn.ts")],
+      entrypoints: [resolve(root, "cmd/cfn.ts"), resolve(root, "src/os/launchthread.ts")],
       root,
       target: "bun",
       format: "esm",

@@ -80,6 +80,7 @@ export const limits = {
   resultsPerBatch: 256,
   resultRetryMs: 20,
   mailAhead: 16,
+  seatsPerTick: 64,
   endWaitMs: 1000,
   homeRetryMs: 5,
   homeWaitMs: 2000,

@@ -166,6 +166,12 @@ const samples: Readonly<Record<string, { readonly bad: readonly Sample[]; readon
         "cmd/send.ts": 'import type { A } from "../src/bus/a.ts";',
         "src/bus/a.ts": "",
       },
+      {
+        "cmd/cfn.ts": "",
+        "src/os/thread.ts": "",
+        "scripts/build.ts": 'build(["src/os/thread.ts"]);',
+        "package.json": '"scripts/build.ts"',
+      },
       { "cmd/cfn.ts": "", "tests/fixtures/echo.ts": "", "tests/a.test.ts": 'run("fixtures/echo.ts");' },
       { "cmd/cfn.ts": "", "tests/fixtures/echo.ts": "", "tests/a.test.ts": `run(\`\${here}/fixtures/echo.ts\`);` },
       { "cmd/cfn.ts": "", "package.json": "bun scripts/build.ts", "scripts/build.ts": "", "bench/a.bench.ts": "" },

@@ -5,19 +5,16 @@
 import { assert } from "../assert.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
-import { closeFile } from "../os/file.ts";
-import { errorText } from "../os/libc.ts";
-import { memoryFile } from "../os/memfd.ts";
+import type { Launcher } from "../os/launch.ts";
 import { watchChild } from "../os/reap.ts";
 import { SIGCONT, SIGKILL, SIGTERM } from "../os/signals.ts";
-import { type Spawned, type SpawnRequest, spawnProgram } from "../os/spawn.ts";
+import type { Spawned, SpawnRequest } from "../os/spawn.ts";
 import type { Deadlines, Due } from "./deadlines.ts";
 import { cancelledBeforeStart, type EndCause, type Ending, endingOf, notStarted } from "./ending.ts";
 
 export interface ExecutionRequest {
   readonly spawn: SpawnRequest;
-  /** On stdin instead of `spawn.stdin`. */
-  readonly input?: string;
+  readonly launcher: Launcher;
   readonly timeoutMs?: number;
   readonly killGraceMs: number;
   readonly deadlines: Deadlines;
@@ -34,8 +31,11 @@ export interface Times {
   readonly runTimeMs: number;
 }
 
-/** What its deadline means: another try to start, TERM, KILL, or nothing more. */
-type Phase = "new" | "starting" | "running" | "terminating" | "killing" | "ended";
+/**
+ * What its deadline means: another try to start (`waiting`), TERM (`running`), KILL (`terminating`), or nothing.
+ * `launching`: handed to the launcher, which has not answered.
+ */
+type Phase = "new" | "waiting" | "launching" | "running" | "terminating" | "killing" | "ended";
 
 export class Execution implements Due {
   readonly #request: ExecutionRequest;
@@ -45,6 +45,7 @@ export class Execution implements Due {
   #startedAt = 0;
   #startedMs = 0;
   #killAfterMs: number;
+  #withdraw: () => boolean = () => false;
   #cause: { readonly why: EndCause; readonly detail: string } | undefined;
 
   constructor(request: ExecutionRequest) {
@@ -60,20 +61,20 @@ export class Execution implements Due {
   /** Starts it, or arranges that it is tried again. */
   begin(): void {
     assert(this.#phase === "new", "an execution begins once");
-    this.#phase = "starting";
-    this.#start();
+    this.#launch();
   }
 
   /** TERM now, KILL after the grace; KILL at once where that is 0. The first cause counts, a shorter grace always. */
   end(why: EndCause, detail: string, graceMs = this.#killAfterMs): void {
     if (this.#phase === "ended" || this.#phase === "killing") return;
     this.#cause ??= { why, detail };
-    if (this.#phase === "starting") {
+    if (this.#phase === "waiting" || (this.#phase === "launching" && this.#withdraw())) {
       this.#finish(why === "cancelled" ? cancelledBeforeStart() : notStarted("busy", detail));
       return;
     }
     const sooner = graceMs < this.#killAfterMs;
     this.#killAfterMs = Math.min(graceMs, this.#killAfterMs);
+    if (this.#phase === "launching") return; // Ended when it has started.
     if (this.#killAfterMs === 0) this.#kill();
     else if (this.#phase === "running") this.#terminate();
     else if (sooner) this.#request.deadlines.set(this, this.#killAfterMs);
@@ -92,18 +93,25 @@ export class Execution implements Due {
   }
 
   due(): void {
-    if (this.#phase === "starting") this.#start();
+    if (this.#phase === "waiting") this.#launch();
     else if (this.#phase === "running") this.end("timed_out", `not done within ${this.#request.timeoutMs} ms`);
     else if (this.#phase === "terminating") this.#kill();
   }
 
-  #start(): void {
+  #launch(): void {
     this.#tries++;
-    this.#startedAt = unixSeconds();
-    this.#startedMs = monotonicMs();
-    const spawned = spawnWithInput(this.#request);
+    this.#phase = "launching";
+    this.#withdraw = this.#request.launcher.launch(this.#request.spawn, (spawned, unixMs) => {
+      this.#startedAt = unixMs / 1000;
+      this.#startedMs = monotonicMs() - (unixSeconds() * 1000 - unixMs);
+      this.#launched(spawned);
+    });
+  }
+
+  #launched(spawned: Spawned): void {
     if (spawned.status === "started") this.#run(spawned.pid);
-    else if (spawned.status === "busy" && this.#tries < limits.spawnTries) {
+    else if (spawned.status === "busy" && this.#tries < limits.spawnTries && this.#cause === undefined) {
+      this.#phase = "waiting";
       const backoffMs = Math.min(limits.spawnBackoffMs * 2 ** (this.#tries - 1), limits.spawnBackoffMsMax);
       this.#request.deadlines.set(this, backoffMs);
     } else {
@@ -121,6 +129,10 @@ export class Execution implements Due {
     if (timeoutMs !== undefined) deadlines.set(this, timeoutMs);
     watchChild(pid, (exit) => this.#finish(endingOf(exit, this.#cause)), spawn.group !== "inherit");
     onStart(pid);
+    if (this.#cause === undefined) return;
+    // It was ended while it was being started.
+    if (this.#killAfterMs === 0) this.#kill();
+    else this.#terminate();
   }
 
   #terminate(): void {
@@ -143,13 +155,4 @@ export class Execution implements Due {
     this.#request.deadlines.clear(this);
     this.#request.onEnd(ending, { startedAt: this.#startedAt, runTimeMs: monotonicMs() - this.#startedMs });
   }
-}
-
-function spawnWithInput(request: ExecutionRequest): Spawned {
-  if (request.input === undefined) return spawnProgram(request.spawn);
-  const stdin = memoryFile(request.input);
-  if (stdin < 0) return { status: "busy", detail: `cannot hold the input: ${errorText(-stdin)}` };
-  const spawned = spawnProgram({ ...request.spawn, stdin });
-  closeFile(stdin);
-  return spawned;
 }

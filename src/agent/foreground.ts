@@ -10,6 +10,7 @@ import { limits } from "../limits.ts";
 import type { Json } from "../message/message.ts";
 import { descendantsOf, endDescendants } from "../os/descendants.ts";
 import { environmentBlock } from "../os/environment.ts";
+import { launchHere } from "../os/launch.ts";
 import { signalProcess } from "../os/process.ts";
 import { catchSignals, signalGroup } from "../os/signals.ts";
 import { becomeSubreaper } from "../os/subreaper.ts";
@@ -79,6 +80,7 @@ function execute(
         stderr: 2,
         group,
       },
+      launcher: launchHere,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       killGraceMs: limits.killGraceMs,
       deadlines,

@@ -10,11 +10,12 @@
  * needs costs the same with 5,000 seats as with one; only the tick looks at all of them.
  */
 import { assert } from "../assert.ts";
-import type { Bus } from "../bus/contract.ts";
+import type { Bus, Delivery } from "../bus/contract.ts";
 import { limits } from "../limits.ts";
 import { spoolPath, type TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
 import { type EnvironmentBlock, environmentBlock } from "../os/environment.ts";
+import type { Launcher } from "../os/launch.ts";
 import { reapNow } from "../os/reap.ts";
 import { signalGroup } from "../os/signals.ts";
 import { binDirectory } from "./bin.ts";
@@ -34,6 +35,8 @@ import { sharedVariables, taskVariables } from "./variables.ts";
 
 export interface HostOptions {
   readonly bus: Bus;
+  /** Starts the agents. The host closes it. */
+  readonly launcher: Launcher;
   /** The id that results are sent to (control chain); agents see it as CFN_COORDINATOR_ID. It need not be registered yet. */
   readonly lead: string;
   readonly runId: string;
@@ -56,8 +59,8 @@ export interface HostOptions {
 }
 
 export interface Host {
-  /** Look into that seat's control inbox: call it right after a task, cancel or stop was published. Without one: into all. */
-  wake(seat?: string): void;
+  /** Look into these seats' control inboxes: call it right after a task, cancel or stop was published. Without any: into all. */
+  wake(seats?: readonly string[]): void;
   /** Reaps agents that have ended and sends their results, without waiting. True if no agent runs and no result waits. */
   drain(): boolean;
   /**
@@ -90,6 +93,8 @@ class SwarmHost implements Host {
   readonly #outbox: Outbox;
   readonly #tick: ReturnType<typeof setInterval>;
   readonly #running = new Set<Seat>();
+  /** Where the tick has come to. */
+  #looking: Iterator<Seat>;
   #beatMs = Number.NEGATIVE_INFINITY;
   #flushing = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -101,11 +106,13 @@ class SwarmHost implements Host {
     this.#options = options;
     this.#states = new StateFiles(busDir);
     this.#seats = takeSeats(bus, lead, options.seats, this.#states);
+    this.#looking = this.#seats.values();
     this.#environment = environmentBlock(sharedVariables(env, { busDir, lead, runId, bin: binDirectory(busDir) }));
     this.#flood = new FloodGuard(spool, outputBytesMax);
     this.#heartbeat = new Heartbeat(busDir, lead);
     this.#outbox = new Outbox(bus, lead, runId, (text) => this.#warn(text));
     this.#tick = setInterval(() => this.#look(), limits.pollMs);
+    this.wake();
     this.#look();
   }
 
@@ -113,13 +120,16 @@ class SwarmHost implements Host {
     return this.#running.size;
   }
 
-  wake(id?: string): void {
-    if (id === undefined) for (const seat of this.#seats.values()) this.#read(seat);
-    else {
-      const seat = this.#seats.get(id);
-      assert(seat !== undefined, `${id} has a seat in this host`);
-      this.#read(seat);
-    }
+  wake(ids?: readonly string[]): void {
+    const seats = ids === undefined ? [...this.#seats.values()] : ids.map((id) => this.#seat(id));
+    const unread = seats.filter((seat) => seat.unread);
+    // The others have older mail, and what comes behind it is read alone.
+    if (unread.length < seats.length) for (const seat of seats) if (!seat.unread) this.#read(seat);
+    const leases = unread.map(({ lease }) => lease);
+    const mail = this.#options.bus.readAll(leases, limits.mailAhead);
+    unread.forEach((seat, n) => {
+      this.#serve(seat, seat.keep(mail[n] as Delivery[]));
+    });
   }
 
   drain(): boolean {
@@ -139,6 +149,7 @@ class SwarmHost implements Host {
     clearInterval(this.#tick);
     this.#deadlines.close();
     this.#heartbeat.end();
+    this.#options.launcher.close();
   }
 
   #idle(): boolean {
@@ -149,9 +160,16 @@ class SwarmHost implements Host {
     this.#options.onWarning?.(text);
   }
 
-  /** The tick: what no event told. */
+  /** The tick: what no event told. Each looks at some of the seats, so that it takes as long with 5,000 of them as with 64. */
   #look(): void {
-    for (const seat of this.#seats.values()) this.#read(seat);
+    for (let n = Math.min(limits.seatsPerTick, this.#seats.size); n > 0; n--) {
+      let next = this.#looking.next();
+      if (next.done === true) {
+        this.#looking = this.#seats.values();
+        next = this.#looking.next();
+      }
+      if (next.done !== true) this.#read(next.value);
+    }
     this.#flush();
     if (this.#running.size > 0 && this.#flood.tick()) {
       for (const { running } of this.#running) {
@@ -165,8 +183,18 @@ class SwarmHost implements Host {
     this.#heartbeat.beat(this.active);
   }
 
+  #seat(id: string): Seat {
+    const seat = this.#seats.get(id);
+    assert(seat !== undefined, `${id} has a seat in this host`);
+    return seat;
+  }
+
   #read(seat: Seat): void {
-    for (const control of seat.readMail()) this.#obey(seat, control);
+    this.#serve(seat, seat.readMail());
+  }
+
+  #serve(seat: Seat, controls: readonly Control[]): void {
+    for (const control of controls) this.#obey(seat, control);
     if (seat.stopped) this.#refuseWaiting(seat);
     seat.settle();
     this.#advance(seat);
@@ -221,12 +249,12 @@ class SwarmHost implements Host {
         environment: this.#environment,
         variables: taskVariables(seat.id, task),
         ...(task.cwd === undefined ? {} : { cwd: task.cwd }),
-        stdin: "/dev/null",
+        stdin: task.input === undefined ? "/dev/null" : { text: task.input },
         stdout: files.out,
         stderr: files.err,
         group: "session",
       },
-      ...(task.input === undefined ? {} : { input: task.input }),
+      launcher: this.#options.launcher,
       ...(task.timeout_ms === undefined ? {} : { timeoutMs: task.timeout_ms }),
       killGraceMs,
       deadlines: this.#deadlines,

@@ -1,5 +1,5 @@
 /** One agent's place in a host: its mail, the state that everyone can read, and what it runs now. */
-import type { Lease } from "../bus/contract.ts";
+import type { Delivery, Lease } from "../bus/contract.ts";
 import { limits } from "../limits.ts";
 import { type Control, controlOf } from "./control.ts";
 import type { Execution } from "./execution.ts";
@@ -43,14 +43,21 @@ export class Seat {
   readMail(): Control[] {
     const known = this.mailbox.length;
     if (this.lease.depth() <= known) return [];
-    return this.lease
-      .read(known + limits.mailAhead)
-      .slice(known)
-      .map(({ message }) => {
-        const control = controlOf(message);
-        this.mailbox.add(control.kind === "task" ? control.task : undefined, message.msg_id);
-        return control;
-      });
+    return this.keep(this.lease.read(known + limits.mailAhead).slice(known));
+  }
+
+  /** Whether all its mail is new. */
+  get unread(): boolean {
+    return this.mailbox.length === 0 && this.lease.depth() > 0;
+  }
+
+  /** Takes in what has been read and was not known. */
+  keep(deliveries: readonly Delivery[]): Control[] {
+    return deliveries.map(({ message }) => {
+      const control = controlOf(message);
+      this.mailbox.add(control.kind === "task" ? control.task : undefined, message.msg_id);
+      return control;
+    });
   }
 
   /** Acknowledges what is settled. */

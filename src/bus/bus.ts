@@ -30,9 +30,10 @@ import type {
   Swept,
 } from "./contract.ts";
 import { readMeta, shardName } from "./directory.ts";
-import { type Copy, copyOldest, takeOldest } from "./inbox.ts";
-import { A, CHAIN, FLAG_BLOB, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
-import { freeHosting, freeLease, takeLease } from "./leases.ts";
+import { Holding } from "./holding.ts";
+import { type Copy, copyOldest } from "./inbox.ts";
+import { A, CHAIN, FLAG_BLOB, SLOT_FREE } from "./layout.ts";
+import { freeHosting, takeLease } from "./leases.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
 import { rebuildShard } from "./rebuild.ts";
 import { blobFits } from "./segments.ts";
@@ -58,6 +59,18 @@ interface Prepared {
   readonly msgId: string;
   readonly parcel: Parcel;
   readonly shard: Shard;
+}
+
+/** The positions of `all` by shard. */
+function groupBy<T>(all: readonly T[], shardOf: (one: T) => Shard): Map<Shard, number[]> {
+  const groups = new Map<Shard, number[]>();
+  all.forEach((one, at) => {
+    const shard = shardOf(one);
+    const group = groups.get(shard);
+    if (group === undefined) groups.set(shard, [at]);
+    else group.push(at);
+  });
+  return groups;
 }
 
 /** Opens a bus. Throws CfnError unavailable or refused; see `readMeta`. */
@@ -194,13 +207,9 @@ class OpenBus implements Bus {
 
   registerAll(all: readonly Registration[]): Registered[] {
     const outcomes = new Array<Registered | undefined>(all.length).fill(undefined);
-    const byShard = new Map<Shard, number[]>();
-    all.forEach(({ id }, at) => {
+    const byShard = groupBy(all, ({ id }) => {
       assert(isAgentId(id), `agent ids are validated at the edge: "${id}"`);
-      const shard = this.shardOf(id);
-      const group = byShard.get(shard);
-      if (group === undefined) byShard.set(shard, [at]);
-      else group.push(at);
+      return this.shardOf(id);
     });
     for (const [shard, group] of byShard) {
       withShard(shard, () => {
@@ -246,32 +255,20 @@ class OpenBus implements Bus {
     const { shard, slot } = this.mustFind(id);
     const number = CHAIN[chain];
     if (!takeLease(shard, slot, number)) return undefined;
-    // The slot may be freed and given to another agent while the lease is held: it is then a lease on nothing.
-    const generation = shard.index.words[slotWord(slot) + A.generation];
-    const isOurs = (): boolean =>
-      shard.index.words[slotWord(slot) + A.generation] === generation && slotState(shard, slot) !== SLOT_FREE;
-    return {
-      read: (max, bytesMax = limits.inboxBytes) => {
-        const copies = withShard(shard, () => (isOurs() ? copyOldest(shard, slot, number, max, bytesMax, true) : []));
-        return copies.map((copy) => ({ message: this.decode(copy), bytes: copy.charge }) satisfies Delivery);
-      },
-      ack: (count) => {
-        const blobs = withShard(shard, () => {
-          if (!isOurs()) return [];
-          const dropped = takeOldest(shard, slot, number, count);
-          this.freeIfEmpty(shard, slot);
-          return dropped;
-        });
-        for (const blob of blobs) dropBlob(this.info.dir, blob);
-      },
-      depth: () => (isOurs() ? depthOf(shard, slot, number) : 0),
-      release: () => freeLease(shard, slot, number),
-    };
+    return new Holding(this.info.dir, shard, slot, number, (copy) => this.decode(copy));
   }
 
-  /** A slot that nobody hosts is kept for its unread messages only. */
-  private freeIfEmpty(shard: Shard, slot: number): void {
-    if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
+  readAll(leases: readonly Lease[], max: number): Delivery[][] {
+    const copies = new Array<readonly Copy[]>(leases.length).fill([]);
+    const byShard = groupBy(leases, (lease) => (lease as Holding).shard);
+    for (const [shard, group] of byShard) {
+      withShard(shard, () => {
+        for (const at of group) copies[at] = (leases[at] as Holding).copy(max, limits.inboxBytes);
+      });
+    }
+    return copies.map((some) =>
+      some.map((copy) => ({ message: this.decode(copy), bytes: copy.charge }) satisfies Delivery),
+    );
   }
 
   private decode(copy: Copy): Message {

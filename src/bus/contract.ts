@@ -109,6 +109,8 @@ export interface Bus {
   unregister(id: string): number;
   /** Undefined while another process holds the lease. Throws not_found if the id is not registered. */
   lease(id: string, chain: Chain): Lease | undefined;
+  /** `read(max)` of each of these leases, which this bus has given; each shard's lock is taken once. */
+  readAll(leases: readonly Lease[], max: number): Delivery[][];
   /** Copies of the oldest messages; nothing is marked or taken. */
   peek(id: string, chain: Chain, max: number): Message[];
   depth(id: string, chain: Chain): number;

@@ -45,6 +45,7 @@ export interface Shard {
   readonly rebuild: (shard: Shard) => void;
 }
 
+const ownPid = process.pid;
 const SIGKILL = 9;
 const SIGCONT = 18;
 
@@ -156,7 +157,7 @@ export function growIndex(shard: Shard): number {
 export function withShard<T>(shard: Shard, change: () => T): T {
   if (!tryLockFile(shard.lockFd)) waitForLock(shard);
   let words = shard.index.words;
-  words[H.holderPid] = process.pid;
+  words[H.holderPid] = ownPid;
   try {
     refreshIndex(shard);
     if (Atomics.load(shard.index.words, H.dirty) !== 0) {

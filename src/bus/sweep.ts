@@ -4,7 +4,7 @@ import { openToRing } from "../os/fifo.ts";
 import { closeFile, unlinkFile } from "../os/file.ts";
 import { E } from "../os/libc.ts";
 import { isAlive } from "../os/process.ts";
-import { listDirectory, removeTree } from "../os/tree.ts";
+import { listDirectory } from "../os/tree.ts";
 import { bellPath } from "./bell.ts";
 import { blobName } from "./blobs.ts";
 import type { Swept } from "./contract.ts";
@@ -39,7 +39,10 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
       damaged += shard.index.words[H.damaged] as number;
     });
   }
-  for (const id of agents) removeTree(`${dir}/agents/${id}`);
+  for (const id of agents) {
+    unlinkFile(`${dir}/agents/.${id}`);
+    unlinkFile(`${dir}/agents/${id}`);
+  }
   return { agents, bells: sweepBells(dir), blobs: sweepBlobs(dir, blobs, named), damaged };
 }
 

@@ -58,6 +58,7 @@ export interface RunPolicy {
 }
 
 interface Team {
+  readonly id: string;
   readonly capacity: number;
   state: "starting" | "ready" | "gone";
   load: number;
@@ -83,6 +84,7 @@ export const succeeded = (result: ResultPayload): boolean => result.reason === "
 
 export class RunState {
   private readonly teams = new Map<string, Team>();
+  private readonly inOrder: readonly Team[];
   private readonly waiting = new Queue<Waiting>((entry) => entry.task.priority);
   private readonly out = new Map<number, Out>();
   private readonly tally = { total: 0, completed: 0, failed: 0, timed_out: 0, cancelled: 0, retried: 0 };
@@ -94,8 +96,9 @@ export class RunState {
     for (const { id, workers } of policy.teams) {
       const capacity = policy.oneTaskEach ? workers : workers + prefetch(workers);
       const share = policy.oneTaskEach ? workers : Number.POSITIVE_INFINITY;
-      this.teams.set(id, { capacity, state: "starting", load: 0, share });
+      this.teams.set(id, { id, capacity, state: "starting", load: 0, share });
     }
+    this.inOrder = [...this.teams.values()];
   }
 
   /** How many more tasks to read now: what the coordinators can take, and nothing ahead of that. */
@@ -241,22 +244,23 @@ export class RunState {
     for (let entry = this.waiting.first; entry !== undefined; entry = this.waiting.first) {
       const chosen = this.leastLoaded(entry.attempt === 1);
       if (chosen === undefined) return;
-      const [coordinator, team] = chosen;
       const { task, attempt } = this.waiting.take() as Waiting;
-      team.load++;
-      if (attempt === 1) team.share--;
-      this.out.set(task.seq, { task, attempt, coordinator });
-      commands.push({ type: "dispatch", coordinator, task, attempt });
+      chosen.load++;
+      if (attempt === 1) chosen.share--;
+      this.out.set(task.seq, { task, attempt, coordinator: chosen.id });
+      commands.push({ type: "dispatch", coordinator: chosen.id, task, attempt });
     }
   }
 
-  private leastLoaded(firstAttempt: boolean): [string, Team] | undefined {
-    let best: [string, Team] | undefined;
+  private leastLoaded(firstAttempt: boolean): Team | undefined {
+    let best: Team | undefined;
     let least = 1;
-    for (const [id, team] of this.teams) {
+    for (let n = 0; n < this.inOrder.length; n++) {
+      const team = this.inOrder[n] as Team;
+      if (team.state !== "ready" || (firstAttempt && team.share <= 0)) continue;
       const load = team.load / team.capacity;
-      if (team.state !== "ready" || load >= least || (firstAttempt && team.share <= 0)) continue;
-      best = [id, team];
+      if (load >= least) continue;
+      best = team;
       least = load;
     }
     return best;

@@ -44,7 +44,8 @@ export class FlatSwarm implements Swarm {
   }
 
   dispatch(_coordinator: string, tasks: readonly TaskPayload[]): void {
-    this.team.give(tasks);
+    for (const task of tasks) this.team.give(task);
+    this.team.assign();
   }
 
   turn(): boolean {

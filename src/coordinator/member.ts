@@ -42,6 +42,10 @@ export class Member {
     this.bell = bus.bell();
     this.bell.arm(id, "control");
     this.outbox = new Postbox(bus);
+    // Before the seats are taken: the master makes the first tasks ready meanwhile.
+    const hello: HelloPayload = { pid: process.pid, workers: seats.length };
+    this.post("hello", hello as unknown as Json);
+    this.outbox.flush();
     this.team = new Team({ bus, id, runId, seats, onResult: (result) => this.passOn(result) });
     this.host = options.openHost({ lead: id, seats, onResults: () => void this.turn() });
     this.team.serveBy(this.host);
@@ -49,8 +53,6 @@ export class Member {
 
   /** Resolves after `bye`, when nothing of this coordinator is left on the bus. */
   async run(): Promise<void> {
-    const hello: HelloPayload = { pid: process.pid, workers: this.options.seats.length };
-    this.post("hello", hello as unknown as Json);
     this.bell.listen(() => void this.turn());
     const tick = setInterval(() => void this.turn(), limits.pollMs);
     const over = new Promise<void>((resolve) => {
@@ -97,7 +99,7 @@ export class Member {
     else if (message.from !== this.options.master) return;
     else if (message.type === "task" && isTask(payload)) {
       this.taskMsgIds.set(payload.seq, message.msg_id);
-      this.team.give([payload]);
+      this.team.give(payload);
     } else if (message.type === "stop" && isStop(payload)) {
       this.fdsMax = Math.max(this.fdsMax, openDescriptors());
       if (payload.finish === true) this.cancelQueued();

@@ -81,7 +81,7 @@ export class Output {
   discard(result: ResultPayload): void {
     for (const stream of ["out", "err"] as const) {
       const path = spoolPath(this.options.spool, result.seq, result.attempt, stream);
-      this.following.delete(path);
+      if (this.following.size > 0) this.following.delete(path);
       unlinkFile(path);
     }
   }
@@ -133,7 +133,9 @@ export class Output {
   private async printAll(): Promise<void> {
     try {
       for (let entry = this.ready.take(); entry !== undefined; entry = this.ready.take()) {
-        if (!this.failed) await this.print(entry);
+        const { stdout_bytes, stderr_bytes } = entry.result;
+        const silent = stdout_bytes + stderr_bytes === 0 && !this.options.json;
+        if (!this.failed && !silent) await this.print(entry);
         this.dispose(entry);
       }
       if (this.failed) return;

@@ -9,8 +9,8 @@ import { Tally } from "./tally.ts";
 
 /** What runs the seats' agents. `src/agent/host.ts` makes it; `cmd/` puts the two together. */
 export interface Hosting {
-  /** A task was published to this seat. */
-  wake(seat: string): void;
+  /** Tasks were published to these seats. */
+  wake(seats: readonly string[]): void;
   /** Ends what runs; every task under way gets its result. */
   stop(graceMs: number): Promise<void>;
   close(): void;
@@ -42,13 +42,15 @@ export class Team {
   private readonly busy = new Map<string, TaskPayload>();
   private readonly outbox: Postbox;
   private host: Hosting | undefined;
+  /** Seats that a task was published to since the host was told last. */
+  private served: string[] = [];
 
   constructor(private readonly options: TeamOptions) {
     this.free = new Queue<string>(() => 0);
     for (const seat of options.seats) this.free.add(seat);
     this.outbox = new Postbox(options.bus, ({ msgId, draft }) => {
       this.tally.taskSent(msgId);
-      this.host?.wake(draft.to);
+      this.served.push(draft.to);
     });
   }
 
@@ -62,9 +64,9 @@ export class Team {
     return this.queue.size + this.busy.size;
   }
 
-  give(tasks: readonly TaskPayload[]): void {
-    for (const task of tasks) this.queue.add(task);
-    this.assign();
+  /** The next `assign` hands it to a seat. */
+  give(task: TaskPayload): void {
+    this.queue.add(task);
   }
 
   /** A `result` message from a seat. */
@@ -78,7 +80,7 @@ export class Team {
     this.options.onResult(result);
   }
 
-  /** Gives waiting tasks to free seats and repeats what the bus refused. Call it after `received`, and now and then. */
+  /** Gives waiting tasks to free seats and repeats what the bus refused. Call it after `give` and `received`, once for many, and now and then. */
   assign(): void {
     const { id, runId } = this.options;
     while (this.queue.size > 0 && this.free.size > 0) {
@@ -88,7 +90,11 @@ export class Team {
       const payload = task as unknown as Json;
       this.outbox.add({ from: id, to: seat, type: "task", payload, runId, chain: "control" });
     }
-    if (this.outbox.size > 0) this.outbox.flush();
+    if (this.outbox.size === 0) return;
+    this.outbox.flush();
+    const { served } = this;
+    this.served = [];
+    this.host?.wake(served);
   }
 
   /** Takes back what no seat has been given. */

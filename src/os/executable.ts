@@ -7,3 +7,10 @@ const compiled = (): boolean => Bun.main.startsWith("/$bunfs/");
 export function ownExecutable(): string | undefined {
   return compiled() ? process.execPath : undefined;
 }
+
+/** What `new Worker` takes for the entry point `src/os/<name>.ts`, which `scripts/build.ts` puts into the binary. */
+export function threadModule(name: string): string {
+  return compiled()
+    ? `${Bun.main.slice(0, Bun.main.lastIndexOf("/"))}/src/os/${name}.js`
+    : new URL(`./${name}.ts`, import.meta.url).href;
+}

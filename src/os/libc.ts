@@ -68,7 +68,6 @@ const munmap = on(11, 215);
 const flock = on(73, 32);
 const fcntl = on(72, 25);
 const renameat2 = on(316, 276);
-const linkat = on(265, 37);
 const symlinkat = on(266, 36);
 const unlinkat = on(263, 35);
 const mkdirat = on(258, 34);
@@ -99,7 +98,6 @@ export const libc = {
   flock: (fd: number, operation: number) => syscall(flock, fd, operation, 0, 0, 0, 0),
   fcntl: (fd: number, command: number, argument: number) => syscall(fcntl, fd, command, argument, 0, 0, 0),
   rename: (from: number, to: number) => syscall(renameat2, AT_FDCWD, from, AT_FDCWD, to, 0, 0),
-  link: (from: number, to: number) => syscall(linkat, AT_FDCWD, from, AT_FDCWD, to, 0, 0),
   symlink: (target: number, at: number) => syscall(symlinkat, target, AT_FDCWD, at, 0, 0, 0),
   unlink: (path: number) => syscall(unlinkat, AT_FDCWD, path, 0, 0, 0, 0),
   mkdir: (path: number, mode: number) => syscall(mkdirat, AT_FDCWD, path, mode, 0, 0, 0),
@@ -135,7 +133,9 @@ export function errno(): number {
 }
 
 const encoder = new TextEncoder();
-const pathBuffers = [new Uint8Array(8192), new Uint8Array(8192)] as const;
+const PATH_BYTES = 8192;
+const pathBuffers = [new Uint8Array(PATH_BYTES + 1), new Uint8Array(PATH_BYTES + 1)] as const;
+const pathRooms = [pathBuffers[0].subarray(0, PATH_BYTES), pathBuffers[1].subarray(0, PATH_BYTES)] as const;
 const pathPointers = [ffi.ptr(pathBuffers[0]), ffi.ptr(pathBuffers[1])] as const;
 
 /**
@@ -143,9 +143,8 @@ const pathPointers = [ffi.ptr(pathBuffers[0]), ffi.ptr(pathBuffers[1])] as const
  * Longer than 8 KiB is cut, which no path can be (PATH_MAX is 4096); a NUL inside ends it, so callers refuse NUL before.
  */
 export function cString(text: string, which: 0 | 1 = 0): number {
-  const buffer = pathBuffers[which];
-  const { written } = encoder.encodeInto(text, buffer.subarray(0, buffer.length - 1));
-  buffer[written] = 0;
+  const { written } = encoder.encodeInto(text, pathRooms[which]);
+  pathBuffers[which][written] = 0;
   return pathPointers[which];
 }
 

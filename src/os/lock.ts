@@ -27,12 +27,13 @@ export function unlockFile(fd: number): void {
 
 const WRITE_LOCK = 1;
 const NO_LOCK = 2;
+// struct flock: type 2, whence 2, start 8 at byte 8, length 8. Offsets stay below 2^32.
 const request = new DataView(new ArrayBuffer(32));
+request.setUint32(16, 1, true);
 
 function range(fd: number, type: number, at: number): boolean {
   request.setInt16(0, type, true);
-  request.setBigInt64(8, BigInt(at), true);
-  request.setBigInt64(16, 1n, true);
+  request.setUint32(8, at, true);
   return libc.fcntl(fd, F_OFD_SETLK, pointerTo(request)) === 0;
 }
 

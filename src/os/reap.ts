@@ -22,6 +22,23 @@ interface Watched {
   readonly endGroup: boolean;
 }
 
+/** Children that another thread starts: there is a while in which they live and their pids are not known here. */
+export interface Births {
+  /** Tells of those that have been started since the last time. */
+  tell(): void;
+  /** Whether a child that is not watched may be one that has not been told of. */
+  mayBear(pid: number): boolean;
+  /** So many are to come that exits may wait until the next of them are told: then `reapHandful` is called. */
+  readonly busy: boolean;
+}
+
+let births: Births | undefined;
+
+/** Whom to ask before an unknown child is taken for an adopted one. */
+export function expectBirths(source: Births | undefined): void {
+  births = source;
+}
+
 const { i32, ptr } = types;
 const { waitid, waitpid } = openLibc({
   waitid: { args: [i32, i32, ptr, i32], returns: i32 },
@@ -44,11 +61,26 @@ const watched = new Map<number, Watched>();
 const SAFETY_TICK_MS = 500;
 let ticking: ReturnType<typeof setInterval> | undefined;
 
+let listening = false;
+/** A signal for each exit would cost more than the exit while many start and end: then it is not listened to. */
+let paused = false;
+
 const onChild = (): void => {
-  reapNow();
+  if (births?.busy !== true) reapNow();
+  else {
+    paused = true;
+    process.off("SIGCHLD", onChild);
+  }
 };
 
-let listening = false;
+/** Reaps what has ended since births became busy, and listens again when they no longer are. */
+export function reapHandful(): void {
+  if (paused && births?.busy !== true) {
+    paused = false;
+    process.on("SIGCHLD", onChild);
+  }
+  reapNow();
+}
 
 /** Comes before the first spawn: a child may end before `spawnProgram` has returned. */
 export function listenForExits(): void {
@@ -58,7 +90,7 @@ export function listenForExits(): void {
 }
 
 function listenWhileWatching(): void {
-  if (watched.size > 0) ticking ??= setInterval(onChild, SAFETY_TICK_MS);
+  if (watched.size > 0) ticking ??= setInterval(reapNow, SAFETY_TICK_MS);
   else if (ticking !== undefined) {
     clearInterval(ticking);
     ticking = undefined;
@@ -85,7 +117,9 @@ export function reapNow(): number {
     if (pid === 0) break;
     const signal = info[2] === CLD_EXITED ? 0 : (info[6] as number);
     const code = signal > 0 ? 128 + signal : (info[6] as number) & 0xff;
+    if (!watched.has(pid)) births?.tell();
     const child = watched.get(pid);
+    if (child === undefined && births?.mayBear(pid)) break;
     if (child?.endGroup) signalGroup(pid, SIGKILL);
     waitpid(pid, pointerTo(status), NOHANG);
     watched.delete(pid);

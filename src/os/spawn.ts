@@ -1,13 +1,14 @@
 /**
  * Starting programs with `posix_spawn`: close to what the kernel takes, where `Bun.spawn` adds half as much again
  * (ARCHITECTURE.md). Output files are opened by the child itself, so a host of thousands of agents holds no
- * descriptor for them. The buffers are module-wide and reused: everything here is synchronous.
+ * descriptor for them.
  */
 import { assert } from "../assert.ts";
 import type { EnvironmentBlock } from "./environment.ts";
-import { O, statPath } from "./file.ts";
+import { closeFile, O, statPath } from "./file.ts";
 import { cString, E, errorText, openLibc, pointerTo, types } from "./libc.ts";
 import { findProgram, forgetPrograms } from "./lookup.ts";
+import { memoryFile } from "./memfd.ts";
 import { listenForExits } from "./reap.ts";
 
 export interface SpawnRequest {
@@ -19,8 +20,8 @@ export interface SpawnRequest {
   readonly variables?: Readonly<Record<string, string>>;
   /** Default: ours. */
   readonly cwd?: string;
-  /** A path opened by the child for reading, or a descriptor of ours (0: inherited). */
-  readonly stdin: string | number;
+  /** A path opened by the child for reading, a descriptor of ours (0: inherited), or what it finds to read. */
+  readonly stdin: string | number | { readonly text: string };
   /** A path that the child creates, empties and appends to, or a descriptor of ours (1 or 2: inherited). */
   readonly stdout: string | number;
   readonly stderr: string | number;
@@ -36,6 +37,8 @@ export type Spawned =
   | { readonly status: "not_executable"; readonly detail: string }
   /** No process, memory or space to be had now: try again later. */
   | { readonly status: "busy"; readonly detail: string };
+
+const refused = (detail: string): Spawned => ({ status: "not_executable", detail });
 
 const { i32, ptr } = types;
 const call = openLibc({
@@ -70,90 +73,135 @@ function attributes(flags: number): Uint8Array {
 }
 
 const prepared: { [group in SpawnRequest["group"]]?: Uint8Array } = {};
-const actions = new Uint8Array(new ArrayBuffer(STRUCTURE_BYTES));
-/** Taken anew at each spawn: that also keeps `actions` from being collected, which nothing else refers to. */
-let actionsPointer = 0;
-const childPid = new Int32Array(new ArrayBuffer(8));
+const OUTPUT_FLAGS = O.WRONLY | O.CREAT | O.TRUNC | O.APPEND;
 const encoder = new TextEncoder();
 
-/** Strings of the current spawn, one after the other. */
-let text = new Uint8Array(new ArrayBuffer(64 * 1024));
-let textPointer = pointerTo(text);
-/** Their addresses, as pairs of 32-bit words: the argument list, a null, the environment, a null. */
-let table = new Uint32Array(2048);
-let entries = 0;
+/**
+ * The memory of one spawn: everything that `posix_spawn` is told, at addresses that stay. Used for one spawn after the
+ * other: `fill`, call with the addresses, `release`.
+ */
+export class SpawnFrame {
+  /** Addresses for `posix_spawn`, after `fill`. */
+  program = 0;
+  actions = 0;
+  attributes = 0;
+  argv = 0;
+  environment = 0;
+  readonly #actions = new Uint8Array(new ArrayBuffer(STRUCTURE_BYTES));
+  /** The program's path, the arguments and the variables, one after the other. */
+  #text = new Uint8Array(new ArrayBuffer(4096));
+  /** The addresses of the latter, as pairs of 32-bit words: the argument list, a null, the environment, a null. */
+  #table = new Uint32Array(new ArrayBuffer(2048));
+  #entries = 0;
+  #input = -1;
 
-function reserve(textBytes: number, tableEntries: number): void {
-  if (textBytes > text.length) {
-    text = new Uint8Array(new ArrayBuffer(textBytes * 2));
-    textPointer = pointerTo(text);
+  /** Undefined if all is ready for the call; else why there is nothing to call, and nothing to release. */
+  fill(request: SpawnRequest): Spawned | undefined {
+    const { argv, cwd, variables = {}, stdin, stdout, stderr, group } = request;
+    const name = argv[0];
+    assert(name !== undefined, "a program to start has a name");
+    const names = Object.keys(variables);
+    if (argv.some((argument) => argument.includes("\0")) || cwd?.includes("\0")) {
+      return refused(`cannot start ${JSON.stringify(name)}: a NUL character in the command or its cwd`);
+    }
+    for (const variable of names) {
+      const value = variables[variable] as string;
+      if (variable === "" || variable.includes("=") || variable.includes("\0") || value.includes("\0")) {
+        return refused(`cannot start ${name}: ${JSON.stringify(variable)} is not usable as an environment variable`);
+      }
+    }
+    const program = programOf(request);
+    if (program === undefined) return { status: "not_found", detail: `command not found: ${name}` };
+    if (typeof stdin === "object") {
+      this.#input = memoryFile(stdin.text);
+      if (this.#input < 0) return { status: "busy", detail: `cannot hold the input: ${errorText(-this.#input)}` };
+    }
+    this.#layOut(request, names, program);
+    this.actions = pointerTo(this.#actions);
+    call.posix_spawn_file_actions_init(this.actions);
+    this.#addStream(0, typeof stdin === "object" ? this.#input : stdin, O.RDONLY);
+    this.#addStream(1, stdout, OUTPUT_FLAGS);
+    this.#addStream(2, stderr, OUTPUT_FLAGS);
+    if (cwd !== undefined && !this.#addDirectory(cwd)) {
+      this.release();
+      return refused(`cannot start ${name} in ${cwd}: cwd needs glibc 2.29 or musl 1.1.24`);
+    }
+    prepared[group] ??= attributes(flagsOf[group]);
+    this.attributes = pointerTo(prepared[group] as Uint8Array);
+    return undefined;
   }
-  if (tableEntries * 2 > table.length) table = new Uint32Array(tableEntries * 4);
-  entries = 0;
-}
 
-function list(address: number): void {
-  table[entries * 2] = address >>> 0;
-  table[entries * 2 + 1] = address / 0x1_0000_0000;
-  entries++;
-}
-
-/** Fills `text` and `table`; returns where in the table the environment begins. */
-function layOut(request: SpawnRequest, names: readonly string[]): number {
-  const { argv, environment, variables = {} } = request;
-  // One encoding for all strings: thousands of small ones would cost more than the spawn's other bookkeeping together.
-  let strings = `${argv.join("\0")}\0`;
-  for (const name of names) strings += `${name}=${variables[name]}\0`;
-  // At most three bytes of UTF-8 for each UTF-16 unit.
-  reserve(strings.length * 3, argv.length + names.length + environment.addresses.size + 2);
-  encoder.encodeInto(strings, text);
-  let at = 0;
-  const listNext = (): void => {
-    list(textPointer + at);
-    at = text.indexOf(0, at) + 1;
-  };
-  for (let n = 0; n < argv.length; n++) listNext();
-  list(0);
-  const begin = entries;
-  for (let n = 0; n < names.length; n++) listNext();
-  if (names.some((name) => environment.addresses.has(name))) {
-    for (const [name, address] of environment.addresses) if (!(name in variables)) list(address);
-  } else {
-    table.set(environment.table, entries * 2);
-    entries += environment.addresses.size;
+  /** After the call. */
+  release(): void {
+    call.posix_spawn_file_actions_destroy(this.actions);
+    if (this.#input >= 0) closeFile(this.#input);
+    this.#input = -1;
   }
-  list(0);
-  return begin;
-}
 
-function addStream(descriptor: number, target: string | number, flags: number): void {
-  if (typeof target === "string") {
-    call.posix_spawn_file_actions_addopen(actionsPointer, descriptor, cString(target), flags, 0o600);
-  } else if (target !== descriptor) {
-    call.posix_spawn_file_actions_adddup2(actionsPointer, target, descriptor);
+  #layOut({ argv, environment, variables = {} }: SpawnRequest, names: readonly string[], program: string): void {
+    // One encoding for all strings: thousands of small ones would cost more than the spawn's other bookkeeping together.
+    let strings = `${program}\0${argv.join("\0")}\0`;
+    for (const name of names) strings += `${name}=${variables[name]}\0`;
+    // At most three bytes of UTF-8 for each UTF-16 unit.
+    this.#reserve(strings.length * 3, argv.length + names.length + environment.addresses.size + 2);
+    encoder.encodeInto(strings, this.#text);
+    this.program = pointerTo(this.#text);
+    let at = this.#text.indexOf(0) + 1;
+    for (let n = argv.length + names.length; n > 0; n--) {
+      if (n === names.length) this.#list(0);
+      this.#list(this.program + at);
+      at = this.#text.indexOf(0, at) + 1;
+    }
+    if (names.length === 0) this.#list(0);
+    this.argv = pointerTo(this.#table);
+    this.environment = this.argv + (argv.length + 1) * 8;
+    if (names.some((name) => environment.addresses.has(name))) {
+      for (const [name, address] of environment.addresses) if (!(name in variables)) this.#list(address);
+    } else {
+      this.#table.set(environment.table, this.#entries * 2);
+      this.#entries += environment.addresses.size;
+    }
+    this.#list(0);
+  }
+
+  #reserve(textBytes: number, entries: number): void {
+    if (textBytes > this.#text.length) this.#text = new Uint8Array(new ArrayBuffer(textBytes * 2));
+    if (entries * 2 > this.#table.length) this.#table = new Uint32Array(new ArrayBuffer(entries * 16));
+    this.#entries = 0;
+  }
+
+  #list(address: number): void {
+    this.#table[this.#entries * 2] = address >>> 0;
+    this.#table[this.#entries * 2 + 1] = address / 0x1_0000_0000;
+    this.#entries++;
+  }
+
+  #addStream(descriptor: number, target: string | number, flags: number): void {
+    if (typeof target === "string") {
+      call.posix_spawn_file_actions_addopen(this.actions, descriptor, cString(target), flags, 0o600);
+    } else if (target !== descriptor) {
+      call.posix_spawn_file_actions_adddup2(this.actions, target, descriptor);
+    }
+  }
+
+  /** False where the C library cannot do it. */
+  #addDirectory(cwd: string): boolean {
+    try {
+      directoryCall ??= openLibc({ posix_spawn_file_actions_addchdir_np: { args: [ptr, ptr], returns: i32 } });
+    } catch {
+      return false; // The caller names the missing feature.
+    }
+    return directoryCall.posix_spawn_file_actions_addchdir_np(this.actions, cString(cwd)) === 0;
   }
 }
-
-const OUTPUT_FLAGS = O.WRONLY | O.CREAT | O.TRUNC | O.APPEND;
-
-/** False where the C library cannot do it. */
-function addDirectory(cwd: string): boolean {
-  try {
-    directoryCall ??= openLibc({ posix_spawn_file_actions_addchdir_np: { args: [ptr, ptr], returns: i32 } });
-  } catch {
-    return false; // The caller names the missing feature.
-  }
-  return directoryCall.posix_spawn_file_actions_addchdir_np(actionsPointer, cString(cwd)) === 0;
-}
-
-const refused = (detail: string): Spawned => ({ status: "not_executable", detail });
 
 /** Errors that pass by themselves when other processes end or space is freed. */
 const PASSING: readonly number[] = [E.AGAIN, E.NOMEM, E.NFILE, E.MFILE, E.NOSPC, E.TXTBSY];
 
-function explain(error: number, request: SpawnRequest, program: string): Spawned {
-  const { argv, cwd } = request;
-  const name = argv[0] as string;
+function explain(error: number, request: SpawnRequest): Spawned {
+  const { cwd } = request;
+  const name = request.argv[0] as string;
+  const program = programOf(request) ?? name;
   if (PASSING.includes(error)) {
     const remedy =
       error === E.AGAIN ? ": the limit of processes is reached (ulimit -u, or pids.max of the cgroup)" : "";
@@ -178,56 +226,26 @@ function explain(error: number, request: SpawnRequest, program: string): Spawned
   return refused(`cannot start ${program}: ${errorText(error)}`);
 }
 
-function attempt(request: SpawnRequest, program: string, environmentAt: number): number {
-  actionsPointer = pointerTo(actions);
-  call.posix_spawn_file_actions_init(actionsPointer);
-  addStream(0, request.stdin, O.RDONLY);
-  addStream(1, request.stdout, OUTPUT_FLAGS);
-  addStream(2, request.stderr, OUTPUT_FLAGS);
-  const placed = request.cwd === undefined || addDirectory(request.cwd);
-  prepared[request.group] ??= attributes(flagsOf[request.group]);
-  const addresses = pointerTo(table);
-  const error = placed
-    ? call.posix_spawn(
-        pointerTo(childPid),
-        cString(program),
-        actionsPointer,
-        pointerTo(prepared[request.group] as Uint8Array),
-        addresses,
-        addresses + environmentAt * 8,
-      )
-    : E.NOSYS;
-  call.posix_spawn_file_actions_destroy(actionsPointer);
-  return error;
-}
+const programOf = ({ argv, variables, environment, cwd }: SpawnRequest): string | undefined =>
+  findProgram(argv[0] as string, variables?.["PATH"] ?? environment.variables["PATH"], cwd);
+
+const here = new SpawnFrame();
+const childPid = new Int32Array(new ArrayBuffer(8));
 
 /**
- * Starts a program with default signal handling and an empty signal mask. Give the pid to `watchChild` (reap.ts) in the
- * same turn of the loop.
+ * Starts a program with default signal handling and an empty signal mask, and waits until it has executed. Give the pid to
+ * `watchChild` (reap.ts) in the same turn of the loop.
  */
 export function spawnProgram(request: SpawnRequest): Spawned {
-  const { argv, cwd, environment, variables = {} } = request;
-  const name = argv[0];
-  assert(name !== undefined, "a program to start has a name");
-  const names = Object.keys(variables);
-  if (argv.some((argument) => argument.includes("\0")) || cwd?.includes("\0")) {
-    return refused(`cannot start ${JSON.stringify(name)}: a NUL character in the command or its cwd`);
-  }
-  for (const variable of names) {
-    if (variable === "" || variable.includes("=") || `${variable}${variables[variable]}`.includes("\0")) {
-      return refused(`cannot start ${name}: ${JSON.stringify(variable)} is not usable as an environment variable`);
-    }
-  }
   listenForExits();
-  const searchPath = variables["PATH"] ?? environment.variables["PATH"];
-  const environmentAt = layOut(request, names);
   for (let tries = 0; ; tries++) {
-    const program = findProgram(name, searchPath, cwd);
-    if (program === undefined) return { status: "not_found", detail: `command not found: ${name}` };
-    const error = attempt(request, program, environmentAt);
+    const refusal = here.fill(request);
+    if (refusal !== undefined) return refusal;
+    const { program, actions, attributes, argv, environment } = here;
+    const error = call.posix_spawn(pointerTo(childPid), program, actions, attributes, argv, environment);
+    here.release();
     if (error === 0) return { status: "started", pid: childPid[0] as number };
     if (error === E.NOENT && tries === 0) forgetPrograms();
-    else if (error === E.NOSYS) return refused(`cannot start ${name} in ${cwd}: cwd needs glibc 2.29 or musl 1.1.24`);
-    else return explain(error, request, program);
+    else return explain(error, request);
   }
 }

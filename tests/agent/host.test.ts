@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Json } from "../../src/message/message.ts";
@@ -15,10 +15,18 @@ const task = (run: Json, more: Record<string, Json> = {}, to = "w1", seq = 1) =>
   payload: { task_id: `t${seq}`, seq, attempt: 1, run, ...more },
 });
 
+const starters = [
+  ["its own thread", false],
+  ["another thread", true],
+] as const;
+
+/** Whether another thread starts the agents of the tests under way. */
+let thread = false;
+
 /** Runs a scenario in a host of its own, which must leave nothing but its spool. */
 function hosted(scenario: Partial<Scenario>): Promise<Outcome> {
   return withBusBase(async (base) => {
-    const whole = { seats: ["w1"], messages: [], results: 1, ...scenario };
+    const whole = { seats: ["w1"], messages: [], results: 1, thread, ...scenario };
     const { stdout, stderr, code } = await runCommand([process.execPath, fixture("host.ts"), base], {
       stdin: JSON.stringify(whole),
     });
@@ -44,7 +52,11 @@ const isGone = (pid: string): boolean => {
   return !existsSync(`/proc/${pid}`);
 };
 
-describe("a hosted agent", () => {
+describe.each(starters)("a hosted agent, started by %s", (_, other) => {
+  beforeAll(() => {
+    thread = other;
+  });
+
   test("gets its input on stdin, and its output is in the spool", async () => {
     const [result, { stdout }] = await only([fixture("echo.sh")], { input: "one\ntwo\n" });
     expect(result).toMatchObject({ reason: "exited", exit_code: 0, signal: 0, stdout_bytes: 8, stderr_bytes: 3 });
@@ -149,7 +161,11 @@ describe("a hosted agent", () => {
   });
 });
 
-describe("a host", () => {
+describe.each(starters)("a host, started by %s", (_, other) => {
+  beforeAll(() => {
+    thread = other;
+  });
+
   test("does the tasks of one seat one after the other", async () => {
     const messages = [1, 2, 3].map((seq) =>
       task(`mkdir "$CFN_BUS_DIR/busy" && sleep 0.05 && rmdir "$CFN_BUS_DIR/busy"`, {}, "w1", seq),

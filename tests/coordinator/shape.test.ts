@@ -22,7 +22,7 @@ describe("the shape of a swarm", () => {
   });
 
   test("spreads workers over coordinators so that teams differ by one at most", () => {
-    expect(plan({ topology: "hybrid", agents: 708 }).teams).toEqual([102, 101, 101, 101, 101, 101, 101]);
+    expect(plan({ agents: 708, coordinators: 7 }).teams).toEqual([102, 101, 101, 101, 101, 101, 101]);
   });
 
   test("has no coordinator without a worker", () => {
@@ -39,10 +39,11 @@ describe("the shape of a swarm", () => {
     expect(plan({ agents: hybridFromWorkers, topology: "flat" }).topology).toBe("flat");
   });
 
-  test("that is large has a coordinator per core, unless hybrid was asked for", () => {
+  test("of so many agents has a coordinator per core, and at least two", () => {
     expect(plan({ agents: 1000, cores: 4 }).teams).toHaveLength(4);
     expect(plan({ agents: 1000, cores: 1 }).teams).toHaveLength(2);
-    expect(plan({ agents: 1000, cores: 4, topology: "hybrid" }).teams).toHaveLength(7);
+    expect(plan({ agents: 100, cores: 4, topology: "hybrid" }).teams).toHaveLength(4);
+    expect(plan({ agents: 100, cores: 4, topology: "hybrid", coordinators: 7 }).teams).toHaveLength(7);
   });
 
   test("refuses coordinators for a flat swarm", () => {

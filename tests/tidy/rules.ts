@@ -40,7 +40,7 @@ function isNamed(path: string, repository: Repository): boolean {
 
 const reached: Rule = {
   sentence:
-    "Every file of src/ and cmd/ is reached from cmd/cfn.ts, and every other one is imported or started by somebody",
+    "Every file of src/ and cmd/ is reached from an entry point of the build, and every other one is imported or started by somebody",
   check: (repository) => {
     const byPath = new Map(repository.facts.map((file) => [file.path, file]));
     const seen = new Set<string>();
@@ -50,7 +50,8 @@ const reached: Rule = {
       seen.add(path);
       for (const { specifier } of file.imports) walk(resolveImport(path, specifier) ?? "");
     };
-    walk("cmd/cfn.ts");
+    for (const text of ["cmd/cfn.ts", ...(byPath.get("scripts/build.ts")?.strings ?? [])])
+      if (isProduct(text)) walk(text);
     const unreached = repository.facts.filter((file) => isProduct(file.path) && !seen.has(file.path));
     const imported = new Set(
       repository.facts.flatMap((file) => file.imports.map(({ specifier }) => resolveImport(file.path, specifier))),
