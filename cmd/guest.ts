@@ -37,8 +37,8 @@ function guestOf(bus: Bus, id: string): Guest {
     id,
     async awaitAnswer(msgId, until) {
       bell = bus.bell();
-      bell.arm(id, "data");
       for (;;) {
+        bell.arm(id, "data");
         const answer = find(bus, id, msgId);
         const leftMs = until - monotonicMs();
         if (answer !== undefined || leftMs <= 0) return answer;

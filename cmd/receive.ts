@@ -26,6 +26,7 @@ interface Wish {
 export function receive(bus: Bus, id: string, wish: Wish): Ended {
   let left = wish.most;
   let bell: Bell | undefined;
+  let armed = false;
   try {
     for (;;) {
       const shown = wish.peeks ? show(bus, id, left, wish.handOver) : take(bus, id, left, wish.handOver);
@@ -37,11 +38,15 @@ export function receive(bus: Bus, id: string, wish: Wish): Ended {
       if (leftMs <= 0) return isBusy && !wish.waits ? "busy" : "nothing";
       checkWorth(bus);
       if (isBusy) sleepMs(Math.min(leftMs, limits.inboxRetryMs));
-      else if (bell === undefined) {
+      else if (bell === undefined || !armed) {
         // Armed first, then one more look: a message that came in between is not missed.
-        bell = bus.bell();
+        bell ??= bus.bell();
         bell.arm(id, "data");
-      } else bell.waitSync(Math.min(leftMs, limits.pollMs));
+        armed = true;
+      } else {
+        bell.waitSync(Math.min(leftMs, limits.pollMs));
+        armed = false;
+      }
     }
   } finally {
     bell?.close();

@@ -7,6 +7,8 @@ import { sleepMs } from "../../src/os/clock.ts";
 import type { Messaging } from "./messaging.ts";
 
 const readAtOnce = 250;
+/** A pause after a short gulp: the next is longer, and the sender has the inbox to itself meanwhile. */
+const gulpMs = 0.1;
 
 /** `self` sends to `other`, and reads what `other` sends. Each process that takes part has names of its own. */
 export function cfnMessaging(dir: string, self: string, other: string): Messaging {
@@ -48,12 +50,18 @@ export function cfnMessaging(dir: string, self: string, other: string): Messagin
   };
   const consume = (count: number, take: (body: string) => void): void => {
     const { lease, bell } = reading();
+    let armed = false;
     for (let left = count; left > 0; ) {
-      const got = lease.read(Math.min(left, readAtOnce));
+      const wanted = Math.min(left, readAtOnce);
+      const got = lease.depth() === 0 ? [] : lease.read(wanted);
       for (const { message } of got) take(message.payload as string);
-      if (got.length === 0) bell.waitSync(limits.pollMs);
-      else lease.ack(got.length);
+      if (got.length > 0) lease.ack(got.length);
       left -= got.length;
+      // Arm first, look second, wait third. While there is mail the bell stays down: its sender has better to do.
+      if (got.length > 0 && got.length < wanted) sleepMs(gulpMs);
+      else if (got.length === 0 && armed) bell.waitSync(limits.pollMs);
+      else if (got.length === 0) bell.arm(self, "data");
+      armed = got.length === 0 && !armed;
     }
   };
   return {

@@ -2,7 +2,7 @@
 import { limits } from "../limits.ts";
 import { compact, compactSome } from "./compact.ts";
 import { A, C, CHAIN, type ChainNumber, entryOf, H, R, recordBytes, SLOT_FREE } from "./layout.ts";
-import { lastSequence, type PairKey, recordSequence, reservePair } from "./pairs.ts";
+import { findPair, lastSequence, type PairKey, recordSequence, reservePair } from "./pairs.ts";
 import { bodyBound, lengthOf, linkNext, tailRoom, writeRecord } from "./record.ts";
 import { countLive, type Place, placeOf, rotate } from "./segments.ts";
 import { clean, dirty, type Shard } from "./shard.ts";
@@ -34,8 +34,9 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   if (slot < 0 || slotState(shard, slot) === SLOT_FREE) return { status: "gone" };
   const { chain, key } = parcel;
 
-  const last = lastSequence(shard, key);
-  if (last === undefined) return busFull(shard);
+  const known = findPair(shard, key);
+  if (known === undefined) return busFull(shard);
+  const last = lastSequence(shard, known);
   const sequence = parcel.sequence === 0 ? last + 1 : parcel.sequence;
   if (sequence <= last) return { status: "duplicate", sequence };
   if (sequence > last + 1) return { status: "gap", expected: last + 1 };
@@ -52,7 +53,8 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   }
 
   dirty(shard);
-  if (!reservePair(shard, key) || !makeRoom(shard, recordBytes(bodyBound(parcel.body)), chain === CHAIN.control)) {
+  const pair = reservePair(shard, known, key);
+  if (pair === undefined || !makeRoom(shard, recordBytes(bodyBound(parcel.body)), chain === CHAIN.control)) {
     clean(shard);
     return busFull(shard);
   }
@@ -86,7 +88,7 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   if (chain === CHAIN.data) words[at + A.bytes] = (words[at + A.bytes] as number) + charge;
   if (parcel.flags !== 0) words[H.blobBytes] = (words[H.blobBytes] as number) + charge;
   countLive(shard, entryOf(position), 1, lengthOf(place));
-  recordSequence(shard, key, slot, sequence);
+  recordSequence(shard, pair, key, slot, sequence);
   Atomics.add(words, chainAt + C.depth, 1);
   clean(shard);
   return { status: "accepted", sequence, bell: Atomics.exchange(words, slotWord(slot) + A.bell + chain, 0) };

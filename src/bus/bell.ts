@@ -79,7 +79,6 @@ export function makeBell(busDir: string, find: FindWord, chainOf: (chain: "data"
     },
     waitSync(timeoutMs) {
       waitForRing(fd, Math.min(timeoutMs, limits.pollMs));
-      rehang();
     },
     listen(onRing) {
       stop = listenForRings(fd, () => {

@@ -31,7 +31,7 @@ import type {
 } from "./contract.ts";
 import { readMeta, shardName } from "./directory.ts";
 import { Holding } from "./holding.ts";
-import { type Copy, copyOldest } from "./inbox.ts";
+import { type Copy, gather, readOldest } from "./inbox.ts";
 import { A, CHAIN, FLAG_BLOB, SLOT_FREE } from "./layout.ts";
 import { freeHosting, takeLease } from "./leases.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
@@ -48,6 +48,8 @@ const nextId = messageIds(randomId());
 const roles: readonly Role[] = ["guest", "worker", "coordinator", "master"];
 
 interface Route {
+  readonly from: string;
+  readonly to: string;
   readonly shard: Shard;
   readonly key: PairKey;
 }
@@ -61,16 +63,29 @@ interface Prepared {
   readonly shard: Shard;
 }
 
-/** The positions of `all` by shard. */
-function groupBy<T>(all: readonly T[], shardOf: (one: T) => Shard): Map<Shard, number[]> {
+/** The positions of `all` by shard, those without one left out. */
+function groupBy<T>(all: readonly T[], shardOf: (one: T) => Shard | undefined): Map<Shard, number[]> {
   const groups = new Map<Shard, number[]>();
-  all.forEach((one, at) => {
-    const shard = shardOf(one);
-    const group = groups.get(shard);
-    if (group === undefined) groups.set(shard, [at]);
-    else group.push(at);
-  });
+  for (let at = 0; at < all.length; at++) {
+    const shard = shardOf(all[at] as T);
+    const group = shard && groups.get(shard);
+    if (group !== undefined) group.push(at);
+    else if (shard !== undefined) groups.set(shard, [at]);
+  }
   return groups;
+}
+
+/** Appends those at `group`, and after one refusal nothing more to that chain: a retry of it would come too late. */
+function appendInOrder(shard: Shard, group: readonly number[], all: readonly Prepared[]): Appended[] {
+  const refused = new Map<string, Appended>();
+  const chainOf = ({ to, chain }: Parcel): string => `${to} ${chain}`;
+  return group.map((at) => {
+    const { parcel } = all[at] as Prepared;
+    const before = refused.size === 0 ? undefined : refused.get(chainOf(parcel));
+    const outcome = before ?? append(shard, parcel);
+    if (outcome.status === "full" || outcome.status === "gap") refused.set(chainOf(parcel), outcome);
+    return outcome;
+  });
 }
 
 /** Opens a bus. Throws CfnError unavailable or refused; see `readMeta`. */
@@ -84,6 +99,7 @@ class OpenBus implements Bus {
   private readonly ringer: Ringer;
   /** What follows from a (sender, recipient) alone, kept for the next message. */
   private readonly routes = new Map<string, Route>();
+  private lastRoute: Route | undefined;
   private closed = false;
 
   constructor(dir: string) {
@@ -120,7 +136,7 @@ class OpenBus implements Bus {
   }
 
   send(draft: Draft): Sent {
-    const prepared = this.prepare(draft);
+    const prepared = this.prepare(draft, unixSeconds());
     if (!("parcel" in prepared)) return prepared;
     const appended = withShard(prepared.shard, () => append(prepared.shard, prepared.parcel));
     return this.finish(prepared, appended);
@@ -128,40 +144,31 @@ class OpenBus implements Bus {
 
   sendBatch(drafts: readonly Draft[]): Sent[] {
     const outcomes = new Array<Sent | undefined>(drafts.length).fill(undefined);
-    const byShard = new Map<Shard, { at: number; prepared: Prepared }[]>();
-    drafts.forEach((draft, at) => {
-      const prepared = this.prepare(draft);
-      if (!("parcel" in prepared)) {
+    const now = unixSeconds();
+    const all: (Prepared | undefined)[] = [];
+    for (let at = 0; at < drafts.length; at++) {
+      const prepared = this.prepare(drafts[at] as Draft, now);
+      if ("parcel" in prepared) all.push(prepared);
+      else {
         outcomes[at] = prepared;
-        return;
+        all.push(undefined);
       }
-      const group = byShard.get(prepared.shard);
-      if (group === undefined) byShard.set(prepared.shard, [{ at, prepared }]);
-      else group.push({ at, prepared });
-    });
-    for (const [shard, group] of byShard) {
-      // After one refusal nothing more goes to that chain, or a retry of the refused one would come too late.
-      const refused = new Map<string, Appended>();
-      const appended = withShard(shard, () =>
-        group.map(({ prepared: { parcel } }) => {
-          const chain = `${parcel.to} ${parcel.chain}`;
-          const outcome = refused.get(chain) ?? append(shard, parcel);
-          if (outcome.status === "full" || outcome.status === "gap") refused.set(chain, outcome);
-          return outcome;
-        }),
-      );
-      group.forEach(({ at, prepared }, n) => {
-        outcomes[at] = this.finish(prepared, appended[n] as Appended);
-      });
+    }
+    for (const [shard, group] of groupBy(all, (one) => one?.shard)) {
+      const appended = withShard(shard, () => appendInOrder(shard, group, all as readonly Prepared[]));
+      for (let n = 0; n < group.length; n++) {
+        const at = group[n] as number;
+        outcomes[at] = this.finish(all[at] as Prepared, appended[n] as Appended);
+      }
     }
     return outcomes as Sent[];
   }
 
-  private prepare(draft: Draft): Prepared | Sent {
+  private prepare(draft: Draft, now: number): Prepared | Sent {
     const { shard, key } = this.route(draft.from, draft.to);
-    assert(draft.msgId === undefined || senderOf(draft.msgId) !== undefined, `"${draft.msgId}" is a message id`);
+    if (draft.msgId !== undefined) assert(senderOf(draft.msgId) !== undefined, `"${draft.msgId}" is a message id`);
     const msgId = draft.msgId ?? nextId(draft.from);
-    const text = encodeMessage(draft, msgId, draft.timestamp ?? unixSeconds());
+    const text = encodeMessage(draft, msgId, draft.timestamp ?? now);
     const { to } = draft;
     const chain = CHAIN[draft.chain ?? "data"];
     const sequence = draft.sequence ?? 0;
@@ -179,14 +186,16 @@ class OpenBus implements Bus {
   }
 
   private route(from: string, to: string): Route {
+    if (this.lastRoute?.from === from && this.lastRoute.to === to) return this.lastRoute;
     const name = `${from} ${to}`;
     let route = this.routes.get(name);
     if (route === undefined) {
       assert(isAgentId(to) && isAgentId(from), `agent ids are validated at the edge: "${from}" to "${to}"`);
       if (this.routes.size >= ROUTES_KEPT) this.routes.clear();
-      route = { shard: this.shardOf(to), key: pairKey(from, to) };
+      route = { from, to, shard: this.shardOf(to), key: pairKey(from, to) };
       this.routes.set(name, route);
     }
+    this.lastRoute = route;
     return route;
   }
 
@@ -259,16 +268,15 @@ class OpenBus implements Bus {
   }
 
   readAll(leases: readonly Lease[], max: number): Delivery[][] {
+    const holdings = leases as readonly Holding[];
     const copies = new Array<readonly Copy[]>(leases.length).fill([]);
-    const byShard = groupBy(leases, (lease) => (lease as Holding).shard);
-    for (const [shard, group] of byShard) {
-      withShard(shard, () => {
-        for (const at of group) copies[at] = (leases[at] as Holding).copy(max, limits.inboxBytes);
+    for (const [shard, group] of groupBy(holdings, (holding) => holding.shard)) {
+      const read = readOldest(shard, () => group.map((at) => (holdings[at] as Holding).gather(max, limits.inboxBytes)));
+      group.forEach((at, n) => {
+        copies[at] = read[n] as Copy[];
       });
     }
-    return copies.map((some) =>
-      some.map((copy) => ({ message: this.decode(copy), bytes: copy.charge }) satisfies Delivery),
-    );
+    return copies.map((some) => some.map((copy) => ({ message: this.decode(copy), bytes: copy.charge })));
   }
 
   private decode(copy: Copy): Message {
@@ -285,7 +293,13 @@ class OpenBus implements Bus {
 
   peek(id: string, chain: Chain, max: number): Message[] {
     const { shard, slot } = this.mustFind(id);
-    const copies = withShard(shard, () => copyOldest(shard, slot, CHAIN[chain], max, Number.MAX_SAFE_INTEGER, false));
+    const number = CHAIN[chain];
+    const [copies = []] = readOldest(shard, () => [
+      {
+        gathered: gather(shard, slot, number, max, Number.MAX_SAFE_INTEGER, false),
+        depth: Math.min(max, depthOf(shard, slot, number)),
+      },
+    ]);
     return copies.map((copy) => this.decode(copy));
   }
 

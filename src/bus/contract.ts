@@ -68,7 +68,10 @@ export interface Bell {
   /** Senders to (`id`, `chain`) ring this bell from now on. Arm first, look second, wait third: nothing is missed. */
   arm(id: string, chain: Chain): void;
   disarm(id: string, chain: Chain): void;
-  /** Blocks the whole process until rung or until `timeoutMs` has passed. For one-shot commands only. */
+  /**
+   * Blocks the whole process until rung or until `timeoutMs` has passed. The bell that rang is down: arm it again before the
+   * look that the next wait follows. For one-shot commands only.
+   */
   waitSync(timeoutMs: number): void;
   /** Calls `onRing` from the event loop at each ring until `close`. For hosts. */
   listen(onRing: () => void): void;

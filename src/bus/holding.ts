@@ -3,10 +3,10 @@ import { limits } from "../limits.ts";
 import type { Message } from "../message/message.ts";
 import { dropBlob } from "./blobs.ts";
 import type { Delivery, Lease } from "./contract.ts";
-import { type Copy, copyOldest, takeOldest } from "./inbox.ts";
+import { type Copy, type Gathered, gather, readOldest, takeOldest } from "./inbox.ts";
 import { A, type ChainNumber, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
 import { freeLease } from "./leases.ts";
-import { type Shard, withShard } from "./shard.ts";
+import { isClean, type Shard, withShard } from "./shard.ts";
 import { depthOf, slotState, slotWord } from "./slots.ts";
 import { vacate } from "./tenancy.ts";
 
@@ -25,13 +25,20 @@ export class Holding implements Lease {
   }
 
   read(max: number, bytesMax = limits.inboxBytes): Delivery[] {
-    const copies = withShard(this.shard, () => this.copy(max, bytesMax));
+    // Nothing to read and nothing to repair: no need of the lock.
+    if (this.depth() === 0 && isClean(this.shard)) return [];
+    const [copies = []] = readOldest(this.shard, () => [this.gather(max, bytesMax)]);
     return copies.map((copy) => ({ message: this.decode(copy), bytes: copy.charge }));
   }
 
-  /** Copies the oldest, each counted as handed over once more. Under the shard's lock. */
-  copy(max: number, bytesMax: number): Copy[] {
-    return this.isOurs() ? copyOldest(this.shard, this.slot, this.chain, max, bytesMax, true) : [];
+  /** Copies the oldest, each counted as handed over once more, and says how many there should be. Under the lock. */
+  gather(max: number, bytesMax: number): { readonly gathered: Gathered; readonly depth: number } {
+    if (!this.isOurs()) return { gathered: { blocks: [], records: [] }, depth: 0 };
+    const { shard, slot, chain } = this;
+    return {
+      gathered: gather(shard, slot, chain, max, bytesMax, true),
+      depth: Math.min(max, depthOf(shard, slot, chain)),
+    };
   }
 
   ack(count: number): void {

@@ -1,11 +1,12 @@
 /**
- * Reading an inbox and taking from it. Under the shard's lock: what is read is copied out, so that nobody outside the lock
- * ever holds a position and messages may be moved at any time.
+ * Reading an inbox and taking from it. Under the shard's lock records are only copied, in one piece where they lie side by
+ * side; checksums and unpacking come when it is free again, so that a reader keeps its senders waiting as little as it can.
+ * Nobody outside the lock ever holds a position, and messages may be moved at any time.
  */
-import { A, C, type ChainNumber, entryOf, FLAG_BLOB, H, R } from "./layout.ts";
-import { bodyOf, inspect, lengthOf, markAttempt, markTaken, nextOf } from "./record.ts";
-import { countLive, type Place, placeOf } from "./segments.ts";
-import { clean, dirty, type Shard } from "./shard.ts";
+import { A, C, type ChainNumber, entryOf, FLAG_BLOB, H, offsetOf, R, RECORD_HEADER_BYTES } from "./layout.ts";
+import { bodyOf, checksum, lengthOf, markAttempt, markTaken, nextOf, wholeLength } from "./record.ts";
+import { countLive, placeOf } from "./segments.ts";
+import { clean, dirty, type Shard, withShard } from "./shard.ts";
 import { chainWord, slotWord } from "./slots.ts";
 
 /** A record copied out of its segment. */
@@ -17,61 +18,101 @@ export interface Copy {
   readonly charge: number;
 }
 
-/** The chain's next record if it is whole. A broken one means that memory was damaged: the caller rebuilds. */
-function wholeAt(shard: Shard, position: number): Place | undefined {
-  const place = placeOf(shard, position);
-  return place !== undefined && inspect(place, shard.segmentBytes) === "whole" ? place : undefined;
+/** Records as they lay there, not yet checked. */
+export interface Gathered {
+  readonly blocks: Uint8Array[];
+  /** Three numbers for each record: its block, its byte offset in that, how often it has been handed over. */
+  readonly records: number[];
 }
 
 /**
  * Copies the oldest records of a chain: at most `max`, and about `bytesMost` bytes but at least one. With `mark` each is
- * counted as handed over once more.
+ * counted as handed over once more. Under the shard's lock; ends early where there is no record, which only damage does.
  */
-export function copyOldest(
+export function gather(
   shard: Shard,
   slot: number,
   chain: ChainNumber,
   max: number,
   bytesMost: number,
   mark: boolean,
-): Copy[] {
-  const copies = walk(shard, slot, chain, max, bytesMost, mark);
-  if (copies !== undefined) return copies;
-  // Damage: the rebuild drops what is broken and links the rest, so the second walk ends.
-  dirty(shard);
-  shard.rebuild(shard);
-  clean(shard);
-  return walk(shard, slot, chain, max, bytesMost, mark) ?? [];
+): Gathered {
+  const chainAt = chainWord(slot, chain);
+  const most = Math.min(max, shard.index.words[chainAt + C.depth] as number);
+  const blocks: Uint8Array[] = [];
+  const records: number[] = [];
+  let place: ReturnType<typeof placeOf>;
+  let from = 0;
+  let to = 0;
+  let charged = 0;
+  let position = shard.index.words[chainAt + C.head] as number;
+  const endBlock = (): void => {
+    if (place !== undefined && to > from) blocks.push(place.bytes.slice(from, to));
+  };
+  for (let n = 0; n < most; n++) {
+    const at = offsetOf(position);
+    if (place === undefined || at !== to || entryOf(position) !== place.entry) {
+      endBlock();
+      place = placeOf(shard, position);
+      from = at;
+      to = at;
+    }
+    const length = place === undefined ? 0 : wholeLength(place.words, at, shard.segmentBytes);
+    if (place === undefined || length === 0) break;
+    const { words } = place;
+    const word = at >>> 2;
+    const charge = words[word + R.charge] as number;
+    if (n > 0 && charged + charge > bytesMost) break;
+    charged += charge;
+    records.push(blocks.length, at - from, mark ? markAttempt(words, word) : (words[word + R.state] as number) >>> 16);
+    to = at + length;
+    position = words[word + R.next] as number;
+  }
+  endBlock();
+  return { blocks, records };
 }
 
-function walk(
-  shard: Shard,
-  slot: number,
-  chain: ChainNumber,
-  max: number,
-  bytesMost: number,
-  mark: boolean,
-): Copy[] | undefined {
-  const chainAt = chainWord(slot, chain);
-  const depth = shard.index.words[chainAt + C.depth] as number;
+/** The records up to the first that fails its checksum. */
+function unpack({ blocks, records }: Gathered): Copy[] {
   const copies: Copy[] = [];
-  let bytes = 0;
-  for (let position = shard.index.words[chainAt + C.head] as number; copies.length < Math.min(max, depth); ) {
-    const place = wholeAt(shard, position);
-    if (place === undefined) return copies.length > 0 ? copies : undefined;
-    const charge = place.words[place.word + R.charge] as number;
-    if (copies.length > 0 && bytes + charge > bytesMost) break;
-    bytes += charge;
+  const words = blocks.map((block) => new Uint32Array(block.buffer));
+  for (let n = 0; n < records.length; n += 3) {
+    const block = blocks[records[n] as number] as Uint8Array;
+    const header = words[records[n] as number] as Uint32Array;
+    const at = records[n + 1] as number;
+    const word = at >>> 2;
+    const bodyBytes = header[word + R.bodyBytes] as number;
+    if (checksum(block, at, bodyBytes) !== header[word + R.crc]) break;
+    const bodyAt = at + RECORD_HEADER_BYTES;
     copies.push({
-      body: bodyOf(place).slice(),
-      isBlob: ((place.words[place.word + R.flags] as number) & FLAG_BLOB) !== 0,
-      sequence: place.words[place.word + R.senderSequence] as number,
-      attempt: mark ? markAttempt(place) : (place.words[place.word + R.state] as number) >>> 16,
-      charge,
+      body: block.subarray(bodyAt, bodyAt + bodyBytes),
+      isBlob: ((header[word + R.flags] as number) & FLAG_BLOB) !== 0,
+      sequence: header[word + R.senderSequence] as number,
+      attempt: records[n + 2] as number,
+      charge: header[word + R.charge] as number,
     });
-    position = nextOf(place);
   }
   return copies;
+}
+
+/** What of one inbox, or of several in this shard, `collect` gathers under the lock. */
+export function readOldest(
+  shard: Shard,
+  collect: () => { readonly gathered: Gathered; readonly depth: number }[],
+): Copy[][] {
+  const read = (): { readonly copies: Copy[]; readonly depth: number }[] =>
+    withShard(shard, collect).map(({ gathered, depth }) => ({ copies: unpack(gathered), depth }));
+  let all = read();
+  if (all.some(({ copies, depth }) => copies.length === 0 && depth > 0)) {
+    // Damage: the rebuild drops what is broken and links the rest.
+    withShard(shard, () => {
+      dirty(shard);
+      shard.rebuild(shard);
+      clean(shard);
+    });
+    all = read();
+  }
+  return all.map(({ copies }) => copies);
 }
 
 /**
@@ -81,30 +122,48 @@ function walk(
  */
 export function takeOldest(shard: Shard, slot: number, chain: ChainNumber, count: number): Uint8Array[] {
   const blobs: Uint8Array[] = [];
-  const words = shard.index.words;
+  const { words } = shard.index;
   const chainAt = chainWord(slot, chain);
+  const depth = words[chainAt + C.depth] as number;
+  const most = Math.min(count, depth);
+  let position = words[chainAt + C.head] as number;
+  let charged = 0;
+  /** Taken of each segment: its table entry, records, bytes. */
+  const perSegment: [entry: number, records: number, bytes: number][] = [];
+  let last: [entry: number, records: number, bytes: number] | undefined;
   dirty(shard);
-  for (let taken = 0; taken < count && (words[chainAt + C.depth] as number) > 0; taken++) {
-    const position = words[chainAt + C.head] as number;
+  for (let taken = 0; taken < most; taken++) {
     const place = placeOf(shard, position);
     if (place === undefined) {
+      // What has been marked as taken stays so.
       shard.rebuild(shard);
-      break;
+      clean(shard);
+      return blobs;
     }
     const charge = place.words[place.word + R.charge] as number;
+    charged += charge;
     if (((place.words[place.word + R.flags] as number) & FLAG_BLOB) !== 0) {
       blobs.push(bodyOf(place).slice());
       words[H.blobBytes] = Math.max(0, (words[H.blobBytes] as number) - charge);
     }
     const next = nextOf(place);
     markTaken(place);
-    if (chain === 0)
-      words[slotWord(slot) + A.bytes] = Math.max(0, (words[slotWord(slot) + A.bytes] as number) - charge);
-    words[chainAt + C.head] = next;
-    if (next === 0) words[chainAt + C.tail] = 0;
-    Atomics.sub(words, chainAt + C.depth, 1);
-    countLive(shard, entryOf(position), -1, -lengthOf(place));
+    if (last?.[0] !== place.entry) {
+      last = [place.entry, 0, 0];
+      perSegment.push(last);
+    }
+    last[1]++;
+    last[2] += lengthOf(place);
+    position = next;
   }
+  if (chain === 0) {
+    const bytesAt = slotWord(slot) + A.bytes;
+    words[bytesAt] = Math.max(0, (words[bytesAt] as number) - charged);
+  }
+  words[chainAt + C.head] = position;
+  if (position === 0) words[chainAt + C.tail] = 0;
+  Atomics.store(words, chainAt + C.depth, depth - most);
+  for (const [entry, records, bytes] of perSegment) countLive(shard, entry, -records, -bytes);
   clean(shard);
   return blobs;
 }

@@ -71,23 +71,29 @@ function probe(words: Uint32Array, capacity: number, key: PairKey): number {
   return -1;
 }
 
-/** The last sequence number that the pair used; 0 if none. Undefined where the file system is full. */
-export function lastSequence(shard: Shard, key: PairKey): number | undefined {
+/**
+ * Where the pair's entry is or would go: a word of `shard.pairs`, for the functions below. Undefined where the file system
+ * is full. Valid until the table grows.
+ */
+export function findPair(shard: Shard, key: PairKey): number | undefined {
   const mapping = table(shard);
-  if (mapping === undefined) return undefined;
-  const word = probe(mapping.words, capacityOf(mapping), key);
-  return word < 0 || mapping.words[word] === 0 ? 0 : (mapping.words[word + 2] as number);
+  return mapping && probe(mapping.words, capacityOf(mapping), key);
 }
 
-/** Makes sure that one more pair has room. False at the bound or where the file system is full. */
-export function reservePair(shard: Shard, key: PairKey): boolean {
-  const mapping = table(shard);
-  if (mapping === undefined) return false;
-  const capacity = capacityOf(mapping);
-  const word = probe(mapping.words, capacity, key);
-  if (word >= 0 && mapping.words[word] !== 0) return true;
-  if ((shard.index.words[H.pairsUsed] as number) + 1 <= (capacity * 3) / 4) return true;
-  return grow(shard, mapping);
+const entriesOf = (shard: Shard): Uint32Array => (shard.pairs as { mapping: Mapping }).mapping.words;
+
+/** The last sequence number that the pair used; 0 if none. */
+export function lastSequence(shard: Shard, pair: number): number {
+  const words = entriesOf(shard);
+  return pair < 0 || words[pair] === 0 ? 0 : (words[pair + 2] as number);
+}
+
+/** Makes sure that the pair has room; where it then is. Undefined at the bound or where the file system is full. */
+export function reservePair(shard: Shard, pair: number, key: PairKey): number | undefined {
+  const { mapping } = shard.pairs as { mapping: Mapping };
+  if (pair >= 0 && mapping.words[pair] !== 0) return pair;
+  if ((shard.index.words[H.pairsUsed] as number) + 1 <= (capacityOf(mapping) * 3) / 4) return pair;
+  return grow(shard, mapping) ? findPair(shard, key) : undefined;
 }
 
 function grow(shard: Shard, old: Mapping): boolean {
@@ -123,19 +129,16 @@ function recipientIsHere(shard: Shard, stamp: number): boolean {
 }
 
 /** Raises the pair's last sequence number to `sequence`. Room was made by `reservePair`. */
-export function recordSequence(shard: Shard, key: PairKey, slot: number, sequence: number): void {
-  const mapping = table(shard);
-  const word = mapping === undefined ? -1 : probe(mapping.words, capacityOf(mapping), key);
-  if (mapping === undefined || word < 0) return;
-  const words = mapping.words;
-  if (words[word] === 0) {
-    words[word + 1] = key.high;
-    words[word + 2] = sequence;
-    words[word + 3] = stampOf(shard, slot);
-    Atomics.store(words, word, key.low);
+export function recordSequence(shard: Shard, pair: number, key: PairKey, slot: number, sequence: number): void {
+  const words = entriesOf(shard);
+  if (words[pair] === 0) {
+    words[pair + 1] = key.high;
+    words[pair + 2] = sequence;
+    words[pair + 3] = stampOf(shard, slot);
+    Atomics.store(words, pair, key.low);
     shard.index.words[H.pairsUsed] = (shard.index.words[H.pairsUsed] as number) + 1;
-  } else if ((words[word + 2] as number) < sequence) {
-    words[word + 2] = sequence;
+  } else if ((words[pair + 2] as number) < sequence) {
+    words[pair + 2] = sequence;
   }
 }
 

@@ -26,7 +26,7 @@ import {
   TABLE_ENTRIES,
   TABLE_WORD,
 } from "./layout.ts";
-import { recordSequence, recountPairs, reservePair } from "./pairs.ts";
+import { findPair, recordSequence, recountPairs, reservePair } from "./pairs.ts";
 import { inspect, isTaken, lengthOf, linkNext, markTaken, type RecordHeader, readHeader } from "./record.ts";
 import { entryWord, mapSegment, type Place, placeOf, recycledPath, retire, segmentPath } from "./segments.ts";
 import type { Shard } from "./shard.ts";
@@ -142,7 +142,9 @@ function scan(shard: Shard, entry: number, unread: Unread[]): boolean {
     if (slot >= slotsUsed(shard) || slotState(shard, slot) === SLOT_FREE) continue;
     if (words[slotWord(slot) + A.generation] !== header.generation) continue;
     const key = { low: header.keyLow, high: header.keyHigh };
-    if (reservePair(shard, key)) recordSequence(shard, key, slot, header.senderSequence);
+    const known = findPair(shard, key);
+    const pair = known === undefined ? undefined : reservePair(shard, known, key);
+    if (pair !== undefined) recordSequence(shard, pair, key, slot, header.senderSequence);
     const sequenceAt = chainWord(slot, header.chain) + C.sequence;
     if (isLater(header.inboxSequence, words[sequenceAt] as number)) words[sequenceAt] = header.inboxSequence;
     if (!isTaken(place)) unread.push({ header, position, place });

@@ -31,7 +31,8 @@ export interface RecordHeader {
   readonly charge: number;
 }
 
-const checksum = (bytes: Uint8Array, at: number, bodyBytes: number): number =>
+/** Of the record at `at`: what follows the words that change. */
+export const checksum = (bytes: Uint8Array, at: number, bodyBytes: number): number =>
   Bun.hash.crc32(bytes.subarray(at + RECORD_CRC_BYTE, at + RECORD_HEADER_BYTES + bodyBytes));
 
 /** Bytes left in the tail segment. */
@@ -84,6 +85,13 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   return positionOf(entry, at);
 }
 
+/** Length of the record committed at `at`, by its words alone; 0 where there is none. */
+export function wholeLength(words: Uint32Array, at: number, segmentBytes: number): number {
+  const length = Atomics.load(words, (at >>> 2) + R.commit);
+  const fits = length >= RECORD_HEADER_BYTES && at + length <= segmentBytes;
+  return fits && recordBytes(words[(at >>> 2) + R.bodyBytes] as number) === length ? length : 0;
+}
+
 /** What a reader finds at a place. `broken` is a record that was committed and is not what was written. */
 export type Found = "nothing" | "in_progress" | "broken" | "whole";
 
@@ -94,9 +102,8 @@ export function inspect(place: Place, segmentBytes: number): Found {
   const length = commit & ~IN_PROGRESS;
   if (length < RECORD_HEADER_BYTES || length % 8 !== 0 || at + length > segmentBytes) return "broken";
   if (commit >= IN_PROGRESS) return "in_progress";
-  const bodyBytes = words[word + R.bodyBytes] as number;
-  if (recordBytes(bodyBytes) !== length) return "broken";
-  return checksum(bytes, at, bodyBytes) === words[word + R.crc] ? "whole" : "broken";
+  if (wholeLength(words, at, segmentBytes) === 0) return "broken";
+  return checksum(bytes, at, words[word + R.bodyBytes] as number) === words[word + R.crc] ? "whole" : "broken";
 }
 
 export function readHeader(place: Place): RecordHeader {
@@ -134,9 +141,9 @@ export function markTaken(place: Place): void {
 }
 
 /** Counts one more hand-over of the record; returns how many there have been, this one included. */
-export function markAttempt(place: Place): number {
-  const before = Atomics.load(place.words, place.word + R.state) >>> 16;
-  if (before < 0xffff) Atomics.add(place.words, place.word + R.state, ATTEMPT);
+export function markAttempt(words: Uint32Array, word: number): number {
+  const before = Atomics.load(words, word + R.state) >>> 16;
+  if (before < 0xffff) Atomics.add(words, word + R.state, ATTEMPT);
   return before + 1;
 }
 

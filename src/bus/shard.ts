@@ -181,6 +181,9 @@ export function clean(shard: Shard): void {
   Atomics.store(shard.index.words, H.dirty, 0);
 }
 
+/** Whether the index is true, as seen without the lock: false as well while somebody changes it. */
+export const isClean = (shard: Shard): boolean => Atomics.load(shard.index.words, H.dirty) === 0;
+
 /** Bound of a pause between two tries: short enough not to be noticed, long enough not to burn a core. */
 const PAUSE_MOST_MS = 4;
 
