@@ -1,10 +1,10 @@
 /** Appending a message to an inbox: the checks, the record, the links. Under the shard's lock. */
 import { limits } from "../limits.ts";
 import { compact, compactSome } from "./compact.ts";
-import { A, C, CHAIN, type ChainNumber, entryOf, H, R, recordBytes, SLOT_FREE } from "./layout.ts";
+import { A, C, CHAIN, type ChainNumber, H, positionOf, R, recordBytes, SLOT_FREE } from "./layout.ts";
 import { findPair, lastSequence, type PairKey, recordSequence, reservePair } from "./pairs.ts";
 import { bodyBound, lengthOf, linkNext, tailRoom, writeRecord } from "./record.ts";
-import { countLive, type Place, placeOf, rotate } from "./segments.ts";
+import { countLive, placeOf, rotate } from "./segments.ts";
 import { clean, dirty, type Shard } from "./shard.ts";
 import { chainWord, findSlot, slotState, slotWord } from "./slots.ts";
 
@@ -61,7 +61,7 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   words = shard.index.words;
   const chainAt = chainWord(slot, chain);
   const inboxSequence = ((words[chainAt + C.sequence] as number) + 1) >>> 0;
-  const position = writeRecord(
+  const place = writeRecord(
     shard,
     {
       slot,
@@ -76,18 +76,18 @@ export function append(shard: Shard, parcel: Parcel): Appended {
     },
     parcel.body,
   );
+  const position = positionOf(place.entry, place.at);
   const tail = words[chainAt + C.tail] as number;
   const before = tail === 0 ? undefined : placeOf(shard, tail);
   if (before === undefined) words[chainAt + C.head] = position;
   else linkNext(before, position);
   words[chainAt + C.tail] = position;
   words[chainAt + C.sequence] = inboxSequence;
-  const place = placeOf(shard, position) as Place;
   const charge = place.words[place.word + R.charge] as number;
   const at = slotWord(slot);
   if (chain === CHAIN.data) words[at + A.bytes] = (words[at + A.bytes] as number) + charge;
   if (parcel.flags !== 0) words[H.blobBytes] = (words[H.blobBytes] as number) + charge;
-  countLive(shard, entryOf(position), 1, lengthOf(place));
+  countLive(shard, place.entry, 1, lengthOf(place));
   recordSequence(shard, pair, key, slot, sequence);
   Atomics.add(words, chainAt + C.depth, 1);
   clean(shard);

@@ -105,9 +105,8 @@ function moveRecord(shard: Shard, position: number): void {
     slotState(shard, header.slot) !== SLOT_FREE &&
     words[slotWord(header.slot) + A.generation] === header.generation;
   if (!mine || tailRoom(shard) < bytes) return;
-  const moved = writeRecord(shard, header, bodyOf(old));
-  const copy = placeOf(shard, moved);
-  if (copy === undefined) return;
+  const copy = writeRecord(shard, header, bodyOf(old));
+  const moved = positionOf(copy.entry, copy.at);
   copyAttempts(old, copy);
   linkNext(copy, nextOf(old));
 
@@ -116,7 +115,7 @@ function moveRecord(shard: Shard, position: number): void {
   else relink(shard, words[chainAt + C.head] as number, position, moved);
   if (words[chainAt + C.tail] === position) words[chainAt + C.tail] = moved;
   markTaken(old);
-  countLive(shard, entryOf(moved), 1, bytes);
+  countLive(shard, copy.entry, 1, bytes);
   countLive(shard, entryOf(position), -1, -bytes);
 }
 

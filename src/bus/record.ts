@@ -8,7 +8,6 @@ import {
   type ChainNumber,
   H,
   IN_PROGRESS,
-  positionOf,
   R,
   RECORD_CRC_BYTE,
   RECORD_HEADER_BYTES,
@@ -52,7 +51,7 @@ export const bodyBound = (body: string | Uint8Array): number =>
  * caller's. Between `dirty` and `clean`: a death before the commit leaves nothing, one after it leaves a whole record that
  * the rebuild finds. `charge` 0 stands for the body's own length.
  */
-export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): number {
+export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): Place {
   const entry = (shard.index.words[H.tail] as number) - 1;
   const usedAt = entryWord(entry) + S.used;
   const at = shard.index.words[usedAt] as number;
@@ -82,7 +81,7 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   words[word + R.crc] = checksum(bytes, at, written);
   Atomics.store(words, word + R.commit, length);
   shard.index.words[usedAt] = at + length;
-  return positionOf(entry, at);
+  return { words, bytes, at, word, entry };
 }
 
 /** Length of the record committed at `at`, by its words alone; 0 where there is none. */
