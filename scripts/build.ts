@@ -12,6 +12,9 @@ export interface Platform {
   readonly executable: string;
 }
 
+/** Runs in a thread of its own: another entry point. */
+const threadEntry = resolve(root, "src/os/launchthread.ts");
+
 /** Multiplies the engine's thresholds: most commands end before compiled code would have paid for its compilation. */
 const JIT_POLICY = 40;
 
@@ -29,7 +32,8 @@ export async function buildBinary(outfile: string, order: string | undefined, pl
   const unfinished = resolve(work, "cfn");
   try {
     await Bun.build({
-      entrypoints: [resolve(root, "cmd/cfn.ts"), resolve(root, "src/os/launchthread.ts")],
+      entrypoints: [resolve(root, "cmd/cfn.ts"), threadEntry],
+      files: { [threadEntry]: await bundled(threadEntry) },
       root,
       target: "bun",
       format: "esm",
@@ -52,6 +56,15 @@ export async function buildBinary(outfile: string, order: string | undefined, pl
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * A module with all that it imports, as one text: it shares nothing with the others, which so stay in fewer, larger pieces.
+ * Each piece more costs `cfn send` a tenth of a millisecond.
+ */
+async function bundled(entry: string): Promise<string> {
+  const { outputs } = await Bun.build({ entrypoints: [entry], target: "bun", format: "esm" });
+  return (outputs[0] as Bun.BuildArtifact).text();
 }
 
 /** Builds for this machine, lets that binary send a message, and leaves in `file` which functions it used. */
