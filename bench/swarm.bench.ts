@@ -13,14 +13,21 @@ import type { Bench, Check, Row, Sizes } from "./support/result.ts";
 
 const MiB = 1024 * 1024;
 const nothing = ["sh", "-c", ":"] as const;
-const topologies = ["flat", "hybrid"] as const;
+/** By name, the options; hybrid has a coordinator per core unless it is told otherwise. */
+const shapes = {
+  flat: ["--topology", "flat"],
+  hybrid: ["--topology", "hybrid"],
+  "hybrid of 7 coordinators": ["--coordinators", "7"],
+} as const;
+type Shape = keyof typeof shapes;
+const allShapes = Object.keys(shapes) as Shape[];
 
 const lines = (count: number): Uint8Array =>
   new TextEncoder().encode(Array.from({ length: count }, (_, i) => `${i}\n`).join(""));
 
 /** Peak memory of all cfn processes and peak bytes on the bus while `agents` of them are alive at the same time. */
-async function peaks(place: Place, agents: number, topology: string, seconds: number): Promise<[number, number]> {
-  const argv = [cfnBinary(), "run", "--agents", `${agents}`, "--topology", topology, "--", "sleep", `${seconds}`];
+async function peaks(place: Place, agents: number, shape: Shape, seconds: number): Promise<[number, number]> {
+  const argv = [cfnBinary(), "run", "--agents", `${agents}`, ...shapes[shape], "--", "sleep", `${seconds}`];
   const child = Bun.spawn(argv, { env: place.env, stdin: "ignore", stdout: "ignore", stderr: "inherit" });
   const sample = pssSampler(child.pid, cfnBinary());
   let pss = 0;
@@ -42,8 +49,8 @@ async function compareWithFloor(place: Place, floor: string, agents: number, siz
   const rows: Row[] = [];
   const checks: Check[] = [];
   const spawnLoop = async () => (await succeed({ argv: [floor, `${agents}`, "--", ...nothing] })).ms;
-  for (const topology of topologies) {
-    const options = ["--agents", `${agents}`, "--topology", topology];
+  for (const shape of allShapes) {
+    const options = ["--agents", `${agents}`, ...shapes[shape]];
     const coordination: number[] = []; // the first is that of the warm-up
     let worst = 1;
     let counted = 0;
@@ -58,21 +65,21 @@ async function compareWithFloor(place: Place, floor: string, agents: number, siz
     const runs = sizes.rounds + 1;
     rows.push(
       {
-        what: `${agents} agents ${topology} / bare spawn loop`,
+        what: `${agents} agents ${shape} / bare spawn loop`,
         unit: "×",
         samples: paired.ratios,
         target: { most: 1.5 },
       },
-      { what: `${agents} agents ${topology}: cfn run, whole process`, unit: "ms", samples: paired.other },
+      { what: `${agents} agents ${shape}: cfn run, whole process`, unit: "ms", samples: paired.other },
       {
-        what: `${agents} agents ${topology}: coordination time in its report`,
+        what: `${agents} agents ${shape}: coordination time in its report`,
         unit: "ms",
         samples: coordination.slice(1),
       },
-      { what: `${agents} × sh -c : by the bare spawn loop, paired with ${topology}`, unit: "ms", samples: paired.base },
+      { what: `${agents} × sh -c : by the bare spawn loop, paired with ${shape}`, unit: "ms", samples: paired.base },
     );
     checks.push({
-      what: `${agents} agents ${topology}: every run delivered all, once`,
+      what: `${agents} agents ${shape}: every run delivered all, once`,
       ok: worst === 1 && counted === runs,
       seen: `lowest rate ${worst}, ${counted} of ${runs} runs complete and without duplicates`,
     });
@@ -80,13 +87,13 @@ async function compareWithFloor(place: Place, floor: string, agents: number, siz
   return [rows, checks];
 }
 
-async function everyAgentSpeaks(place: Place, agents: number, topology: string): Promise<Check> {
-  const options = ["--agents", `${agents}`, "--topology", topology];
+async function everyAgentSpeaks(place: Place, agents: number, shape: Shape): Promise<Check> {
+  const options = ["--agents", `${agents}`, ...shapes[shape]];
   const { ended } = await runSwarm(place, options, ["sh", "-c", 'echo "$CFN_AGENT_ID"']);
   const ids = ended.stdout.split("\n").filter((line) => line !== "");
   const different = new Set(ids).size;
   return {
-    what: `${agents} agents ${topology}: one line from each`,
+    what: `${agents} agents ${shape}: one line from each`,
     ok: ids.length === agents && different === agents,
     seen: `${ids.length} lines, ${different} different ids`,
   };
@@ -137,15 +144,15 @@ async function compareWithOthers(place: Place, ways: readonly Other[], agents: n
 async function footprint(place: Place, agents: number, sizes: Sizes): Promise<{ rows: Row[]; checks: Check[] }> {
   const rows: Row[] = [];
   const checks: Check[] = [];
-  for (const topology of topologies) {
+  for (const shape of allShapes) {
     const pss: number[] = [];
     const bus: number[] = [];
     for (let round = 0; round < Math.min(sizes.rounds, 3); round++) {
-      const [peakPss, peakBus] = await peaks(place, agents, topology, sizes.smoke ? 0.3 : 2);
+      const [peakPss, peakBus] = await peaks(place, agents, shape, sizes.smoke ? 0.3 : 2);
       pss.push(peakPss);
       bus.push(peakBus);
     }
-    const alive = `${agents} living agents ${topology}`;
+    const alive = `${agents} living agents ${shape}`;
     const memory = { samples: pss, target: { most: 150e6 / MiB }, judged_by: "max" } as const;
     const files = { samples: bus, target: { most: 16 }, judged_by: "max" } as const;
     rows.push(
@@ -165,7 +172,7 @@ export const swarmBench: Bench = {
     "708 agents alive at once: at most 150 MB of PSS over all cfn processes, at most 16 MiB of /dev/shm",
   ],
   commands: [
-    "cfn run --agents N --topology flat|hybrid --report r.json -- sh -c :",
+    "cfn run --agents N --topology flat|hybrid --report r.json -- sh -c :   (hybrid of 7: --coordinators 7)",
     "floor N -- sh -c :",
     "seq N | xargs -P N -n 1 sh -c :",
     "seq N | parallel -j N -n0 sh -c :",
@@ -183,7 +190,7 @@ export const swarmBench: Bench = {
         checks.push(...checked);
       }
       const agents = sizes.agents[0] as number;
-      for (const topology of topologies) checks.push(await everyAgentSpeaks(place, agents, topology));
+      for (const shape of allShapes) checks.push(await everyAgentSpeaks(place, agents, shape));
       const others = otherWays(place, agents, floor);
       left_out.push(...others.left_out);
       rows.push(...(await compareWithOthers(place, others.ways, agents, Math.min(sizes.rounds, 5))));

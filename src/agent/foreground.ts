@@ -21,7 +21,7 @@ import type { Ending } from "./ending.ts";
 import { Execution, type Times } from "./execution.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { Seat } from "./seat.ts";
-import { leaveSeat, takeSeats } from "./seating.ts";
+import { leaveSeat, openSeat, registerSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
 import { sharedVariables, taskVariables } from "./variables.ts";
 
@@ -41,7 +41,8 @@ export interface ForegroundOptions {
 export async function runForeground(options: ForegroundOptions): Promise<Ending> {
   const { bus, id, team, env, runId, onWarning } = options;
   const states = new StateFiles(bus.info.dir);
-  const seat = takeSeats(bus, team, [id], states).get(id) as Seat;
+  registerSeats(bus, team, [id]);
+  const seat = openSeat(bus, id, states);
   becomeSubreaper();
   const heartbeat = new Heartbeat(bus.info.dir, id);
   heartbeat.beat(1);

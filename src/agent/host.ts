@@ -29,7 +29,7 @@ import type { Mail } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
 import { resultOf } from "./result.ts";
 import type { Seat } from "./seat.ts";
-import { takeSeats } from "./seating.ts";
+import { openSeat, registerSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
 import { sharedVariables, taskVariables } from "./variables.ts";
 
@@ -59,8 +59,8 @@ export interface HostOptions {
 }
 
 export interface Host {
-  /** Look into these seats' control inboxes: call it right after a task, cancel or stop was published. Without any: into all. */
-  wake(seats?: readonly string[]): void;
+  /** Look into these seats' control inboxes: call it right after a task, cancel or stop was published. */
+  wake(seats: readonly string[]): void;
   /** Reaps agents that have ended and sends their results, without waiting. True if no agent runs and no result waits. */
   drain(): boolean;
   /**
@@ -84,7 +84,9 @@ export function createHost(options: HostOptions): Host {
 
 class SwarmHost implements Host {
   readonly #options: HostOptions;
-  readonly #seats: ReadonlyMap<string, Seat>;
+  readonly #seats = new Map<string, Seat>();
+  /** Registered seats that have not been needed yet. */
+  readonly #unopened: Set<string>;
   readonly #states: StateFiles;
   readonly #environment: EnvironmentBlock;
   readonly #deadlines = new Deadlines();
@@ -105,14 +107,15 @@ class SwarmHost implements Host {
     const busDir = bus.info.dir;
     this.#options = options;
     this.#states = new StateFiles(busDir);
-    this.#seats = takeSeats(bus, lead, options.seats, this.#states);
+    registerSeats(bus, lead, options.seats);
+    this.#unopened = new Set(options.seats);
     this.#looking = this.#seats.values();
     this.#environment = environmentBlock(sharedVariables(env, { busDir, lead, runId, bin: binDirectory(busDir) }));
     this.#flood = new FloodGuard(spool, outputBytesMax);
     this.#heartbeat = new Heartbeat(busDir, lead);
     this.#outbox = new Outbox(bus, lead, runId, (text) => this.#warn(text));
     this.#tick = setInterval(() => this.#look(), limits.pollMs);
-    this.wake();
+    this.#open();
     this.#look();
   }
 
@@ -120,8 +123,8 @@ class SwarmHost implements Host {
     return this.#running.size;
   }
 
-  wake(ids?: readonly string[]): void {
-    const seats = ids === undefined ? [...this.#seats.values()] : ids.map((id) => this.#seat(id));
+  wake(ids: readonly string[]): void {
+    const seats = ids.map((id) => this.#seat(id));
     const unread = seats.filter((seat) => seat.unread);
     // The others have older mail, and what comes behind it is read alone.
     if (unread.length < seats.length) for (const seat of seats) if (!seat.unread) this.#read(seat);
@@ -139,6 +142,7 @@ class SwarmHost implements Host {
   }
 
   stop(graceMs: number): Promise<void> {
+    this.#open(this.#unopened.size);
     for (const seat of this.#seats.values()) this.#stopSeat(seat, graceMs);
     this.#flushSoon();
     return this.#idle() ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve));
@@ -184,9 +188,22 @@ class SwarmHost implements Host {
   }
 
   #seat(id: string): Seat {
-    const seat = this.#seats.get(id);
-    assert(seat !== undefined, `${id} has a seat in this host`);
+    const known = this.#seats.get(id);
+    if (known !== undefined) return known;
+    assert(this.#unopened.delete(id), `${id} has a seat in this host`);
+    const seat = openSeat(this.#options.bus, id, this.#states);
+    this.#seats.set(id, seat);
     return seat;
+  }
+
+  /** Opens seats that nobody has needed yet, and serves what lies there; the next ones in the next turn of the loop. */
+  #open(count: number = limits.seatsPerTick): void {
+    let left = count;
+    for (const id of this.#unopened) {
+      if (left-- === 0) break;
+      this.#read(this.#seat(id));
+    }
+    if (this.#unopened.size > 0) setImmediate(() => this.#open());
   }
 
   #read(seat: Seat): void {

@@ -1,32 +1,29 @@
-/** Taking up seats on the bus: all of them or none. */
-import type { Bus, Lease, Registered } from "../bus/contract.ts";
+/** Taking up seats on the bus. */
+import type { Bus, Registered } from "../bus/contract.ts";
 import { CfnError } from "../errors.ts";
 import { Seat } from "./seat.ts";
 import type { StateFiles } from "./states.ts";
 
-/** Throws CfnError("cannot_create") where another living process hosts an id, ("try_again") where the bus is full. */
-export function takeSeats(
-  bus: Bus,
-  lead: string,
-  ids: readonly string[],
-  states: StateFiles,
-): ReadonlyMap<string, Seat> {
+/**
+ * Registers the ids, all of them or none. Throws CfnError("cannot_create") where another living process hosts one,
+ * ("try_again") where the bus is full.
+ */
+export function registerSeats(bus: Bus, lead: string, ids: readonly string[]): void {
   const registered = bus.registerAll(ids.map((id) => ({ id, role: "worker", team: lead })));
-  const seats = new Map<string, Seat>();
-  try {
-    ids.forEach((id, n) => {
-      const lease = leaseOf(bus, id, registered[n] as Registered);
-      seats.set(id, new Seat(id, lease, states));
-      states.open(id);
-    });
-  } catch (error) {
-    for (const seat of seats.values()) leaveSeat(bus, seat, states);
-    ids.forEach((id, n) => {
-      if (!seats.has(id) && registered[n]?.status === "registered") bus.unregister(id);
-    });
-    throw error;
-  }
-  return seats;
+  const refused = registered.findIndex(({ status }) => status !== "registered");
+  if (refused < 0) return;
+  ids.forEach((id, n) => {
+    if (registered[n]?.status === "registered") bus.unregister(id);
+  });
+  throw refusal(ids[refused] as string, registered[refused] as Registered);
+}
+
+/** The seat of an id that is registered: from now on its tasks are this process's. */
+export function openSeat(bus: Bus, id: string, states: StateFiles): Seat {
+  const lease = bus.lease(id, "control");
+  if (lease === undefined) throw taken(id, 0);
+  states.open(id);
+  return new Seat(id, lease, states);
 }
 
 /** Unread messages stay for whoever takes the id next. */
@@ -36,12 +33,10 @@ export function leaveSeat(bus: Bus, seat: Seat, states: StateFiles): void {
   states.close(seat.id);
 }
 
-function leaseOf(bus: Bus, id: string, registered: Registered): Lease {
-  if (registered.status === "full") throw new CfnError("try_again", `no room for agent ${id}: ${registered.limit}`);
-  if (registered.status === "taken") throw taken(id, registered.hostPid);
-  const lease = bus.lease(id, "control");
-  if (lease === undefined) throw taken(id, 0);
-  return lease;
+function refusal(id: string, registered: Registered): CfnError {
+  if (registered.status === "taken") return taken(id, registered.hostPid);
+  const limit = registered.status === "full" ? registered.limit : "";
+  return new CfnError("try_again", `no room for agent ${id}: ${limit}`);
 }
 
 const taken = (id: string, pid: number): CfnError =>

@@ -53,8 +53,9 @@ export interface RunEnd {
   readonly left: readonly number[];
 }
 
-/** Tasks that are read before results and signals get a turn. */
+/** Tasks that are read before they are handed over and results and signals get a turn; fewer at first: agents can start. */
 const BURST = 256;
+const FIRST_BURST = 16;
 const FOLLOW_MS = 50;
 const SAMPLE_MS = 1000;
 const DYING_MS = 25;
@@ -124,6 +125,7 @@ export class Run {
     const { source, joblog } = this.options;
     let reading: Promise<void> | undefined;
     let handled = 0;
+    let burst = FIRST_BURST;
     try {
       while (!this.state.ending) {
         if (this.state.room === 0 || this.output.held > limits.resultsHeld) {
@@ -141,7 +143,9 @@ export class Run {
           // Input may be long in coming; a run that ends meanwhile does not wait for it.
           await Promise.race([reading, this.change()]);
         } else if (joblog?.finished.has(next.seq) !== true) this.handle({ type: "task_available", task: next });
-        if (++handled % BURST === 0) {
+        if (++handled === burst) {
+          handled = 0;
+          burst = Math.min(2 * burst, BURST);
           this.flush();
           await nextTurn();
         }
