@@ -3,7 +3,10 @@ import type { Bus, Delivery, Lease } from "../bus/contract.ts";
 import { CfnError } from "../errors.ts";
 import type { Draft, Message } from "../message/message.ts";
 
-const READ_MOST = 256;
+/** Few enough that what they set going (a coordinator starts an agent for each task) does not keep the loop long. */
+const READ_MOST = 32;
+/** The first batches are small, so that whoever takes them begins; each further one is twice as large. */
+const FIRST_BATCH = 16;
 const SEND_MOST = 1024;
 
 export class Inbox {
@@ -63,8 +66,8 @@ export class Postbox {
     const refused: Draft[] = [];
     const drafts = this.waiting;
     this.waiting = [];
-    for (let at = 0; at < drafts.length; at += SEND_MOST) {
-      const batch = drafts.slice(at, at + SEND_MOST);
+    for (let at = 0, most = FIRST_BATCH; at < drafts.length; at += most, most = Math.min(2 * most, SEND_MOST)) {
+      const batch = drafts.slice(at, at + most);
       const outcomes = this.bus.sendBatch(batch);
       outcomes.forEach((sent, n) => {
         const draft = batch[n] as Draft;
@@ -74,7 +77,7 @@ export class Postbox {
       });
       if (refused.length > 0) {
         // Those after a refused one stay behind it, so that each recipient gets its messages in order.
-        refused.push(...drafts.slice(at + SEND_MOST));
+        refused.push(...drafts.slice(at + most));
         break;
       }
     }

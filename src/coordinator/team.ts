@@ -34,6 +34,9 @@ export interface TeamOptions {
   readonly onResult: (result: ResultPayload) => void;
 }
 
+/** Messages of the first batch; each further one is twice as large. Agents start while the next batch is made ready. */
+const FIRST_BURST = 16;
+
 export class Team {
   readonly tally = new Tally();
   private readonly queue = new Queue<TaskPayload>(() => 0);
@@ -82,15 +85,23 @@ export class Team {
 
   /** Gives waiting tasks to free seats and repeats what the bus refused. Call it after `give` and `received`, once for many, and now and then. */
   assign(): void {
-    const { id, runId } = this.options;
-    while (this.queue.size > 0 && this.free.size > 0) {
-      const task = this.queue.take() as TaskPayload;
-      const seat = this.free.take() as string;
-      this.busy.set(seat, task);
-      const payload = task as unknown as Json;
-      this.outbox.add({ from: id, to: seat, type: "task", payload, runId, chain: "control" });
+    for (let burst = FIRST_BURST; this.queue.size > 0 && this.free.size > 0; burst *= 2) {
+      for (let n = 0; n < burst && this.queue.size > 0 && this.free.size > 0; n++) this.seatNext();
+      this.flush();
     }
-    if (this.outbox.size === 0) return;
+    if (this.outbox.size > 0) this.flush();
+  }
+
+  private seatNext(): void {
+    const { id, runId } = this.options;
+    const task = this.queue.take() as TaskPayload;
+    const seat = this.free.take() as string;
+    this.busy.set(seat, task);
+    const payload = task as unknown as Json;
+    this.outbox.add({ from: id, to: seat, type: "task", payload, runId, chain: "control" });
+  }
+
+  private flush(): void {
     this.outbox.flush();
     const { served } = this;
     this.served = [];
