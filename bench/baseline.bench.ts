@@ -9,7 +9,7 @@ import { program } from "./support/machine.ts";
 import { inPairs } from "./support/pairs.ts";
 import { succeed } from "./support/processes.ts";
 import type { Bench, Check, Row } from "./support/result.ts";
-import { median } from "./support/stats.ts";
+import { median, ratios } from "./support/stats.ts";
 
 interface BaselineReport {
   readonly coordination_time_ms: number;
@@ -52,6 +52,7 @@ export const baselineBench: Bench = {
         const what = `${agents} agents, bash baseline ${text}`;
         const delivered: number[] = [];
         const ours: number[] = [];
+        const coordination: number[] = [];
         const bash = async () => {
           const env = { ...place.env, BASELINE_DIR: place.dir, DISPATCH: dispatch };
           const argv = [join(root, "bench/baseline/swarm.sh"), topology, `${agents}`, "sh", "-c", ":"];
@@ -63,12 +64,19 @@ export const baselineBench: Bench = {
           const options = ["--agents", `${agents}`, "--topology", topology];
           const { ended, report } = await runSwarm(place, options, ["sh", "-c", ":"]);
           ours.push(100 * report.delivery.rate);
+          coordination.push(report.coordination_time_ms);
           return ended.ms;
         };
         const paired = await inPairs(sizes.rounds, cfn, bash, true);
         const claimed = dispatch === "driver" ? { target: { least: 60 } as const } : {};
         rows.push(
           { what: `${what} / cfn run ${topology}`, unit: "×", samples: paired.ratios, ...claimed },
+          {
+            what: `${what} / cfn run ${topology}, coordination time of both`,
+            unit: "×",
+            samples: ratios(paired.other, coordination),
+            ...claimed,
+          },
           { what: `${what}: coordination time`, unit: "ms", samples: paired.other },
           { what: `${what}: delivered`, unit: "%", samples: delivered },
           { what: `${agents} agents, cfn run ${topology}, whole process`, unit: "ms", samples: paired.base },

@@ -12,8 +12,8 @@ export interface Parcel {
   readonly to: string;
   readonly chain: ChainNumber;
   readonly key: PairKey;
-  /** The message's text, or the reference to its blob. */
-  readonly body: string | Uint8Array;
+  /** The message's text, as a string or encoded, or the reference to its blob. */
+  body: string | Uint8Array;
   readonly flags: number;
   /** Bytes that count against the inbox; 0 for those of the body. */
   readonly charge: number;

@@ -75,6 +75,30 @@ function groupBy<T>(all: readonly T[], shardOf: (one: T) => Shard | undefined): 
   return groups;
 }
 
+let scratch = new Uint8Array(0);
+
+/** Encodes the texts of a batch in one call, which costs less than one for each, before any lock is held. */
+function encodeTogether(all: readonly (Prepared | undefined)[]): void {
+  let text = "";
+  for (let at = 0; at < all.length; at++) {
+    const body = all[at]?.parcel.body;
+    if (typeof body === "string") text += body;
+  }
+  if (text.length > limits.batchEncodeBytes) return;
+  if (scratch.length < text.length) scratch = new Uint8Array(text.length);
+  // Only where a character is a byte is it known where each text ends; others are encoded one by one.
+  const { read, written } = encoder.encodeInto(text, scratch);
+  if (read < text.length || written !== text.length) return;
+  let from = 0;
+  for (let at = 0; at < all.length; at++) {
+    const parcel = all[at]?.parcel;
+    if (typeof parcel?.body !== "string") continue;
+    const to = from + parcel.body.length;
+    parcel.body = scratch.subarray(from, to);
+    from = to;
+  }
+}
+
 /** Appends those at `group`, and after one refusal nothing more to that chain: a retry of it would come too late. */
 function appendInOrder(shard: Shard, group: readonly number[], all: readonly Prepared[]): Appended[] {
   const refused = new Map<string, Appended>();
@@ -154,6 +178,7 @@ class OpenBus implements Bus {
         all.push(undefined);
       }
     }
+    encodeTogether(all);
     for (const [shard, group] of groupBy(all, (one) => one?.shard)) {
       const appended = withShard(shard, () => appendInOrder(shard, group, all as readonly Prepared[]));
       for (let n = 0; n < group.length; n++) {
