@@ -50,20 +50,27 @@ export class LaunchThread implements Launcher, Births {
   readonly #frames = Array.from({ length: FRAMES }, () => new SpawnFrame());
   readonly #underWay = new Array<Launch | undefined>(FRAMES).fill(undefined);
   readonly #thread: Worker;
+  #failed = false;
   #begun = 0;
   #told = 0;
   #doubt: { readonly pid: number; readonly until: number } | undefined;
 
-  constructor() {
+  /** `module` is for tests: one that cannot be loaded. */
+  constructor(module = threadModule("launchthread")) {
     listenForExits();
     expectBirths(this);
-    this.#thread = new Worker(threadModule("launchthread"), { smol: true });
+    this.#thread = new Worker(module, { smol: true });
     this.#thread.onmessage = () => this.#look();
+    this.#thread.onerror = (event) => {
+      event.preventDefault();
+      this.#doWithout();
+    };
     this.#thread.postMessage({ ring: this.#ring, address: pointerTo(this.#words) } satisfies RingMessage);
     this.#thread.unref();
   }
 
   launch(request: SpawnRequest, onSpawned: OnSpawned): () => boolean {
+    if (this.#failed) return launchHere.launch(request, onSpawned);
     const launch = { request, onSpawned };
     this.#waiting.add(launch);
     this.#pump();
@@ -101,6 +108,18 @@ export class LaunchThread implements Launcher, Births {
 
   get busy(): boolean {
     return Atomics.load(this.#words, W.submitted) - Atomics.load(this.#words, W.done) > FRAMES / 2;
+  }
+
+  /** The thread did not start, which is the only way it can fail: programs are started here, as if there had been none. */
+  #doWithout(): void {
+    this.#failed = true;
+    const launches = [...this.#underWay.filter((launch) => launch !== undefined), ...this.#waiting];
+    for (; this.#told < this.#begun; this.#told++) this.#frames[this.#told % FRAMES]?.release();
+    this.#underWay.fill(undefined);
+    this.#waiting.clear();
+    expectBirths(undefined);
+    for (const { request, onSpawned } of launches) launchHere.launch(request, onSpawned);
+    reapHandful();
   }
 
   #look(): void {

@@ -18,10 +18,11 @@ const task = (run: Json, more: Record<string, Json> = {}, to = "w1", seq = 1) =>
 const starters = [
   ["its own thread", false],
   ["another thread", true],
+  ["its own thread, since the other one does not start", "missing"],
 ] as const;
 
 /** Whether another thread starts the agents of the tests under way. */
-let thread = false;
+let thread: boolean | "missing" = false;
 
 /** Runs a scenario in a host of its own, which must leave nothing but its spool. */
 function hosted(scenario: Partial<Scenario>): Promise<Outcome> {
