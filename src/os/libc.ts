@@ -45,8 +45,10 @@ export function openLibc<S extends object>(symbols: S): { readonly [K in keyof S
 
 export const types = { i32: I32, u32: U32, ptr: PTR, i64: I64, u64: U64 } as const;
 
-const { syscall, __errno_location } = openLibc({
+const { syscall, flock, __errno_location } = openLibc({
   syscall: { args: [I64, I64, I64, I64, I64, I64, I64], returns: I64 },
+  // Twice for each message: with the two arguments that it has it takes a quarter less than by way of `syscall`.
+  flock: { args: [I32, I32], returns: I32 },
   __errno_location: { args: [], returns: PTR },
 });
 
@@ -65,7 +67,6 @@ const lseek = on(8, 62);
 const fallocate = on(285, 47);
 const mmap = on(9, 222);
 const munmap = on(11, 215);
-const flock = on(73, 32);
 const fcntl = on(72, 25);
 const renameat2 = on(316, 276);
 const symlinkat = on(266, 36);
@@ -95,7 +96,7 @@ export const libc = {
   mmap: (bytes: number, protection: number, flags: number, fd: number) =>
     syscall(mmap, 0, bytes, protection, flags, fd, 0),
   munmap: (address: number, bytes: number) => syscall(munmap, address, bytes, 0, 0, 0, 0),
-  flock: (fd: number, operation: number) => syscall(flock, fd, operation, 0, 0, 0, 0),
+  flock,
   fcntl: (fd: number, command: number, argument: number) => syscall(fcntl, fd, command, argument, 0, 0, 0),
   rename: (from: number, to: number) => syscall(renameat2, AT_FDCWD, from, AT_FDCWD, to, 0, 0),
   symlink: (target: number, at: number) => syscall(symlinkat, target, AT_FDCWD, at, 0, 0, 0),
