@@ -21,9 +21,14 @@ export interface Copy {
 /** Records as they lay there, not yet checked. */
 export interface Gathered {
   readonly blocks: Uint8Array[];
-  /** Three numbers for each record: its block, its byte offset in that, how often it has been handed over. */
+  /**
+   * `FIELDS` numbers for each record: its block, its byte offset in that, how often it has been handed over, and words of its
+   * header. An object for each, or a view of the words, would be most of what a long run leaves to the collector.
+   */
   readonly records: number[];
 }
+
+const FIELDS = 8;
 
 /**
  * Copies the oldest records of a chain: at most `max`, and about `bytesMost` bytes but at least one. With `mark` each is
@@ -64,7 +69,16 @@ export function gather(
     const charge = words[word + R.charge] as number;
     if (n > 0 && charged + charge > bytesMost) break;
     charged += charge;
-    records.push(blocks.length, at - from, mark ? markAttempt(words, word) : (words[word + R.state] as number) >>> 16);
+    records.push(
+      blocks.length,
+      at - from,
+      mark ? markAttempt(words, word) : (words[word + R.state] as number) >>> 16,
+      words[word + R.crc] as number,
+      words[word + R.bodyBytes] as number,
+      words[word + R.flags] as number,
+      words[word + R.senderSequence] as number,
+      charge,
+    );
     to = at + length;
     position = words[word + R.next] as number;
   }
@@ -75,21 +89,18 @@ export function gather(
 /** The records up to the first that fails its checksum. */
 function unpack({ blocks, records }: Gathered): Copy[] {
   const copies: Copy[] = [];
-  const words = blocks.map((block) => new Uint32Array(block.buffer));
-  for (let n = 0; n < records.length; n += 3) {
+  for (let n = 0; n < records.length; n += FIELDS) {
     const block = blocks[records[n] as number] as Uint8Array;
-    const header = words[records[n] as number] as Uint32Array;
     const at = records[n + 1] as number;
-    const word = at >>> 2;
-    const bodyBytes = header[word + R.bodyBytes] as number;
-    if (checksum(block, at, bodyBytes) !== header[word + R.crc]) break;
+    const bodyBytes = records[n + 4] as number;
+    if (checksum(block, at, bodyBytes) !== records[n + 3]) break;
     const bodyAt = at + RECORD_HEADER_BYTES;
     copies.push({
       body: block.subarray(bodyAt, bodyAt + bodyBytes),
-      isBlob: ((header[word + R.flags] as number) & FLAG_BLOB) !== 0,
-      sequence: header[word + R.senderSequence] as number,
+      isBlob: ((records[n + 5] as number) & FLAG_BLOB) !== 0,
+      sequence: records[n + 6] as number,
       attempt: records[n + 2] as number,
-      charge: header[word + R.charge] as number,
+      charge: records[n + 7] as number,
     });
   }
   return copies;
