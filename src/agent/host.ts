@@ -87,6 +87,7 @@ class SwarmHost implements Host {
   readonly #seats = new Map<string, Seat>();
   /** Registered seats that have not been needed yet. */
   readonly #unopened: Set<string>;
+  #opening: ReturnType<typeof setImmediate> | undefined;
   readonly #states: StateFiles;
   readonly #environment: EnvironmentBlock;
   readonly #deadlines = new Deadlines();
@@ -125,9 +126,12 @@ class SwarmHost implements Host {
 
   wake(ids: readonly string[]): void {
     const seats = ids.map((id) => this.#seat(id));
-    const unread = seats.filter((seat) => seat.unread);
-    // The others have older mail, and what comes behind it is read alone.
-    if (unread.length < seats.length) for (const seat of seats) if (!seat.unread) this.#read(seat);
+    const unread: Seat[] = [];
+    // One that has older mail is read alone: what comes behind that is new.
+    for (const seat of seats) {
+      if (seat.unread) unread.push(seat);
+      else this.#read(seat);
+    }
     const leases = unread.map(({ lease }) => lease);
     const mail = this.#options.bus.readAll(leases, limits.mailAhead);
     unread.forEach((seat, n) => {
@@ -151,6 +155,7 @@ class SwarmHost implements Host {
   close(): void {
     assert(this.#idle(), "a host is closed when nothing runs in it");
     clearInterval(this.#tick);
+    clearImmediate(this.#opening);
     this.#deadlines.close();
     this.#heartbeat.end();
     this.#options.launcher.close();
@@ -203,7 +208,8 @@ class SwarmHost implements Host {
       if (left-- === 0) break;
       this.#read(this.#seat(id));
     }
-    if (this.#unopened.size > 0) setImmediate(() => this.#open());
+    clearImmediate(this.#opening);
+    if (this.#unopened.size > 0) this.#opening = setImmediate(() => this.#open());
   }
 
   #read(seat: Seat): void {

@@ -18,12 +18,21 @@ export function registerSeats(bus: Bus, lead: string, ids: readonly string[]): v
   throw refusal(ids[refused] as string, registered[refused] as Registered);
 }
 
-/** The seat of an id that is registered: from now on its tasks are this process's. */
+/**
+ * The seat of an id that is registered: from now on its tasks are this process's. The id is given back where that fails:
+ * CfnError("cannot_create") where somebody else takes its control messages, or the bus directory no file.
+ */
 export function openSeat(bus: Bus, id: string, states: StateFiles): Seat {
   const lease = bus.lease(id, "control");
-  if (lease === undefined) throw taken(id, 0);
-  states.open(id);
-  return new Seat(id, lease, states);
+  try {
+    if (lease === undefined) throw taken(id, 0);
+    states.open(id);
+    return new Seat(id, lease, states);
+  } catch (error) {
+    lease?.release();
+    bus.unregister(id);
+    throw error;
+  }
 }
 
 /** Unread messages stay for whoever takes the id next. */

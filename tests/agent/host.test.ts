@@ -188,6 +188,11 @@ describe.each(starters)("a host, started by %s", (_, other) => {
     expect(stdout["60.1.out"]).toBe("w60\n");
   });
 
+  test("that is closed before it has opened all its seats leaves the rest alone", async () => {
+    const seats = Array.from({ length: 300 }, (_, n) => `w${n + 1}`);
+    await hosted({ seats, results: 0, closeAtOnce: true });
+  });
+
   test("cancels a running task though the message stands behind it in the inbox", async () => {
     const whileWorking = { to: "w1", type: "cancel", payload: { task_id: "t1" } };
     const [result] = await only([fixture("hang.sh")], {}, { whileWorking });
