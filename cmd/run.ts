@@ -12,6 +12,7 @@ import { sweepSpool } from "../src/coordinator/spool.ts";
 import { limits } from "../src/limits.ts";
 import { randomId } from "../src/os/random.ts";
 import { catchSignals } from "../src/os/signals.ts";
+import { isTerminal } from "../src/os/terminal.ts";
 import { coreCount } from "../src/os/usage.ts";
 import type { Command, Context } from "./command.ts";
 import { say } from "./log.ts";
@@ -23,6 +24,7 @@ import { progressLine } from "./runprogress.ts";
 import { swarmOf } from "./runswarm.ts";
 
 const warn = (text: string): void => void say("warn", text);
+const info = (text: string): void => void say("info", text);
 
 export const runCommand: Command<typeof runArgs> = {
   meta: { name: "run", description: "Run a swarm of agents until every task has a result" },
@@ -45,7 +47,8 @@ async function runSwarm({ args, rest, env }: Context<typeof runArgs>): Promise<n
       ? commandForEach(rest, shape.workers)
       : (await import("../src/coordinator/tasks.ts")).openTasks(args.tasks, rest);
   for (const name of sweepDeadBuses(base.dir)) sweepSpool(env["TMPDIR"], name.replace("run-", ""));
-  checkLimits(shape, placeForBus(base.dir));
+  const place = placeForBus(base.dir);
+  checkLimits(shape, place);
   const joblog = args.joblog === undefined ? undefined : openJoblog(args.joblog, args.resume);
   const results = args.results === undefined ? undefined : new ResultFolders(args.results);
   const { json, tag, "keep-order": keepOrder, "line-buffer": lineBuffer, retries = 0, halt = "never" } = args;
@@ -56,14 +59,21 @@ async function runSwarm({ args, rest, env }: Context<typeof runArgs>): Promise<n
   const isSkipped = (seq: number): boolean => joblog?.finished.has(seq) === true;
   const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs: args.timeout, runTimeMs };
   let caught = 0;
-  const end = await onBus(busDir, env["TMPDIR"], runId, (bus, spool) => {
+  const system = {
+    tmp: env["TMPDIR"],
+    path: env["PATH"],
+    onWarning: warn,
+    onInfo: info,
+    talks: args.progress || isTerminal(2),
+  };
+  const end = await onBus({ busDir, place, runId, holds: undefined, ...system }, (bus, spool, guardian) => {
     const openOutput: RunOptions["openOutput"] = (onFailure) =>
       new Output({ spool, json, tag, keepOrder, lineBuffer, results, isSkipped, onFailure });
     const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
     const onProgress = progress?.show;
     const busIsThere = (): boolean => isBus(busDir);
-    const files = { joblog, busBytes, busIsThere };
+    const files = { joblog, busBytes, busIsThere, guardian };
     const swarm = new Run({ ...run, ...files, lineBuffer, openSwarm, openOutput, onProgress, onWarning: warn });
     catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       swarm.stop("interrupted", caught === 0 ? limits.killGraceMs : 0);

@@ -71,6 +71,15 @@ export const limits = {
   heartbeatMs: 1000,
   killGraceMs: 2000,
   coordinatorEndMs: 5000,
+  /** A coordinator that is stopped for so long, or whose heartbeat is so old, is ended and its team taken over. */
+  coordinatorStoppedMs: 2000,
+  coordinatorHungMs: 10_000,
+  coordinatorLookMs: 500,
+  restartFirstMs: 1000,
+  restartMostMs: 60_000,
+  restartsMost: 7,
+  /** Exits of children that nobody has asked for yet. */
+  exitsKept: 8192,
   agentSpaceBytes: 8 * KiB,
   descriptorsPerProcess: 256,
   spoolBytesLeast: 1024 * MiB,

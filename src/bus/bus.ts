@@ -40,7 +40,7 @@ import { blobFits } from "./segments.ts";
 import { closeShard, openShard, type Shard, withShard } from "./shard.ts";
 import { depthOf, findSlot, hashOf, slotId, slotState, slotsUsed, slotWord } from "./slots.ts";
 import { sweepBus } from "./sweep.ts";
-import { occupy, vacate } from "./tenancy.ts";
+import { occupy, supersedeHost, vacate } from "./tenancy.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -262,6 +262,19 @@ class OpenBus implements Bus {
       const unread = vacate(shard, slot);
       freeHosting(shard, slot);
       return unread;
+    });
+  }
+
+  incarnation(id: string): number {
+    const found = this.find(id);
+    return found === undefined ? 0 : Atomics.load(found.shard.index.words, slotWord(found.slot) + A.incarnation);
+  }
+
+  supersede(id: string): number {
+    const shard = this.shardOf(id);
+    return withShard(shard, () => {
+      const slot = findSlot(shard, id);
+      return slot < 0 ? 0 : supersedeHost(shard, slot);
     });
   }
 

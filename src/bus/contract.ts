@@ -112,6 +112,10 @@ export interface Bus {
   unregister(id: string): number;
   /** Undefined while another process holds the lease. Throws not_found if the id is not registered. */
   lease(id: string, chain: Chain): Lease | undefined;
+  /** How often the id has been taken up or superseded: the epoch of who holds it now. 0 if it is not registered. */
+  incarnation(id: string): number;
+  /** Raises the incarnation, so that whoever hosts the id learns that it is no longer meant. Returns the new one, 0 if unknown. */
+  supersede(id: string): number;
   /** `read(max)` of each of these leases, which this bus has given; each shard's lock is taken once. */
   readAll(leases: readonly Lease[], max: number): Delivery[][];
   /** Copies of the oldest messages; nothing is marked or taken. */

@@ -34,6 +34,17 @@ export function occupy(shard: Shard, { id, team }: Registration, role: number): 
   return { status: "registered", incarnation };
 }
 
+/** Gives a slot a new incarnation without hosting it. Under the lock. */
+export function supersedeHost(shard: Shard, slot: number): number {
+  const words = shard.index.words;
+  const at = slotWord(slot) + A.incarnation;
+  dirty(shard);
+  const incarnation = (words[at] as number) + 1;
+  Atomics.store(words, at, incarnation);
+  clean(shard);
+  return incarnation;
+}
+
 /**
  * Ends the hosting of a slot: it keeps its inbox if that holds messages and is free otherwise. Under the lock.
  *

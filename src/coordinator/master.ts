@@ -41,6 +41,8 @@ export interface RunOptions {
   readonly busBytes: (() => number) | undefined;
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
+  /** The pid of the process that watches over this one; 0 for none. */
+  readonly guardian: number;
   readonly onProgress: ((text: string) => void) | undefined;
   readonly onWarning: (text: string) => void;
 }
@@ -77,13 +79,18 @@ export class Run {
   private total: number | undefined;
   private turning = false;
   private lost = false;
+  private closed = false;
   private changed: () => void = () => undefined;
   private over: () => void = () => undefined;
   private readonly peak = { bus: 0, fds: 0 };
 
   constructor(private readonly options: RunOptions) {
     const { shape, oneTaskEach, retries, halt } = options;
-    const events: SwarmEvents = { onEvent: (event) => this.handle(event), onWake: () => void this.turn() };
+    const events: SwarmEvents = {
+      onEvent: (event) => this.handle(event),
+      onWake: () => void this.turn(),
+      wantsTeams: () => this.state.wantsTeams,
+    };
     this.swarm = options.openSwarm(events);
     const teams = this.swarm.coordinators.map((id, n) => ({ id, workers: shape.teams[n] as number }));
     this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs: limits.killGraceMs });
@@ -168,14 +175,14 @@ export class Run {
   }
 
   private async turn(): Promise<void> {
-    if (this.turning) return;
+    if (this.turning || this.closed) return;
     this.turning = true;
-    while (this.swarm.turn()) {
+    while (!this.closed && this.swarm.turn()) {
       this.flush();
       this.changed();
       await nextTurn();
     }
-    this.flush();
+    if (!this.closed) this.flush();
     this.turning = false;
     this.changed();
     if (this.state.done && this.countedMs === 0) {
@@ -187,6 +194,7 @@ export class Run {
   private handle(event: RunEvent): void {
     if (event.type === "result") this.measure(event.result);
     for (const command of this.state.handle(event)) this.perform(command);
+    if (event.type === "lost") this.flush();
   }
 
   private perform(command: RunCommand): void {
@@ -199,6 +207,9 @@ export class Run {
         else batch.push(payload);
         return;
       }
+      case "adopt":
+        this.swarm.adopt(command.coordinator, taskPayload(command.task, command.attempt, this.options.timeoutMs));
+        return;
       case "discard":
         this.output.discard(command.result);
         return;
@@ -282,9 +293,12 @@ export class Run {
   }
 
   private finish(): RunEnd {
+    // Whoever is still to wake us finds no bus any more.
+    this.closed = true;
     const { runId, shape } = this.options;
-    awaitDying();
-    const orphans = endDescendants(limits.endWaitMs);
+    const spared = this.options.guardian > 0 ? [this.options.guardian] : [];
+    awaitDying(spared.length);
+    const orphans = endDescendants(limits.endWaitMs, spared);
     const { mesh, hierarchical } = this.swarm;
     const report: RunReport = {
       schema: "cfn.run/1",
@@ -308,7 +322,9 @@ export class Run {
       },
       failures: this.failures.listed,
       failures_omitted: this.failures.omitted,
+      failovers: this.swarm.failovers,
       orphans_ended: orphans.ended,
+      orphans_left: orphans.left.length,
     };
     return { report, failure: this.failure, left: orphans.left };
   }
@@ -316,10 +332,10 @@ export class Run {
 
 /**
  * What has been killed with its agent takes a moment to die, and is no orphan. Blocks, at most `DYING_MS` and only while
- * there is a descendant.
+ * there is a descendant beside the `spared` ones.
  */
-function awaitDying(): void {
-  for (const until = monotonicMs() + DYING_MS; monotonicMs() < until && descendantsOf(process.pid).length > 0; ) {
+function awaitDying(spared: number): void {
+  for (const until = monotonicMs() + DYING_MS; monotonicMs() < until && descendantsOf(process.pid).length > spared; ) {
     reapNow();
     sleepMs(1);
   }
