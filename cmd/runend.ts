@@ -19,5 +19,5 @@ export async function conclude({ report, failure, left }: RunEnd, caught: number
   if (failure !== undefined) throw failure;
   if (caught > 0) return statusOfSignal(caught);
   if (report.status === "timed_out") return statusOf("timed_out");
-  return report.status === "completed" ? exitStatus.success : exitStatus.taskFailed;
+  return report.status === "completed" && left.length === 0 ? exitStatus.success : exitStatus.taskFailed;
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { openBus } from "../../src/bus/bus.ts";
+import { subgroup } from "../../src/os/cgroup.ts";
 import { type Random, seeded } from "../support/seed.ts";
 import { linesOf, type Swarm, until, withSwarm } from "../support/swarm.ts";
 
@@ -212,6 +213,23 @@ describe("a master that is killed", () => {
   test("in a hybrid swarm leaves no process behind", () => killed(hybrid, "nobody"));
   test("together with its coordinators leaves no process behind", () => killed(hybrid, "its coordinators"));
   test("while its coordinators are stopped leaves no process behind", () => killed(hybrid, "stopped coordinators"));
+
+  test("leaves nothing behind that hid from it, where it may make a control group; else it says so", () =>
+    withSwarm(async ({ start, directory }) => {
+      const log = `${directory}/log`;
+      // Neither its environment nor its session tells where it comes from.
+      const hiding = 'env -i setsid sleep 300 & echo "$!" >> "$LOG"; sleep 300';
+      const running = start(["--progress", "--agents", "2", "--", "sh", "-c", hiding], { env: { LOG: log } });
+      await until("both agents are up", () => linesOf(read(log)).length === 2);
+      const hidden = linesOf(read(log)).map(Number);
+      running.kill("SIGKILL");
+      const { stderr } = await running.outcome;
+      if (subgroup("test") === undefined) {
+        expect(stderr).toContain("no control group of its own");
+        for (const pid of hidden) process.kill(pid, "SIGKILL");
+      }
+      await until("they have ended", () => !hidden.some(isAlive));
+    }));
 
   test("leaves no bus behind", () =>
     withSwarm(async ({ start, directory }) => {
