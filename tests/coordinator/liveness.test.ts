@@ -13,7 +13,7 @@ function watch(pid: number, forMs: number, beats: (ms: number) => boolean): [num
   try {
     const liveness = new Liveness(dir, "c1");
     liveness.begin(pid);
-    const begin = monotonicMs();
+    const begin = Math.ceil(monotonicMs());
     for (let ms = limits.coordinatorLookMs; ms <= forMs; ms += limits.coordinatorLookMs) {
       if (beats(ms)) writeFileSync(`${dir}/heartbeats/c1`, `${ms} ${pid} 0\n`);
       const verdict = liveness.verdict(begin + ms);
