@@ -24,8 +24,7 @@ export interface RunPlace {
   readonly talks: boolean;
 }
 
-/** `guardian`: its pid. */
-type Use = (bus: Bus, spool: string, guardian: number) => Promise<RunEnd>;
+type Use = (bus: Bus, spool: string, guardian: Guardian) => Promise<RunEnd>;
 
 /** Makes them, and removes them whatever happens. Says what cannot be guaranteed on this machine. */
 export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
@@ -39,14 +38,13 @@ export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
     makeSpool(spool);
     if (!becomeSubreaper())
       onWarning("the kernel does not let this process be a subreaper: what agents leave behind is not found");
-    guardian.ready();
-    if (guardian.watches && !guardian.grouped && talks) {
+    if (group === undefined && talks) {
       onInfo(
         "no control group of its own: if cfn is killed, an agent with a session and an environment of its own stays",
       );
     }
     const bus = openBus(busDir);
-    const end = await use(bus, spool, guardian.pid);
+    const end = await use(bus, spool, guardian);
     bus.close();
     return end;
   } finally {

@@ -3,34 +3,45 @@
  * whatever could have cleaned up after it; the guardian sees its pipe close, ends every process of the run, and removes the bus.
  *
  * It finds them by their environment as the kernel keeps it, where CFN_RUN_ID names this run and no other, never by a name; and,
- * where the run could be given a control group of its own, by that, which nothing gets out of. It is a shell because a second
+ * where the run can be given a control group of its own, by that, which nothing gets out of. It is a shell because a second
  * cfn would cost a hundred times its time and memory.
+ *
+ * The kernel takes 10 ms to move a process from one group to another. Nobody waits for that: on the way in the guardian takes
+ * along what the master has started meanwhile, and the way out begins when the last result is there.
  */
-import { monotonicMs } from "../os/clock.ts";
 import { environmentBlock } from "../os/environment.ts";
-import { closeFile, pollFile, readInto, writeAll } from "../os/file.ts";
-import { errorText } from "../os/libc.ts";
+import { closeFile, writeAll } from "../os/file.ts";
 import { makePipe } from "../os/pipe.ts";
 import { reapNow, watchChild } from "../os/reap.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
 import { spawnProgram } from "../os/spawn.ts";
 
 /**
- * POSIX sh. Arguments: run, bus, spool, control group or "", pid of the master. It answers "ready" and its group; a line on stdin
- * dismisses it; the end of stdin without one is the master's death. TERM first, KILL after two seconds, and it looks again until
- * nothing is left, for half a minute at most.
+ * POSIX sh. Arguments: run, bus, spool, control group or "", pid of the master. The line "over" on stdin says that the run needs
+ * its group no longer, "done" that it has cleaned up; the end of stdin without "done" is the master's death. TERM first, KILL
+ * after two seconds, and it looks again until nothing is left, for half a minute at most.
  */
 const SCRIPT = `
 run=$1 bus=$2 spool=$3 group=$4 master=$5
 trap '' HUP INT TERM
 if [ -n "$group" ]; then
-  { mkdir "$group" && echo "$master" >"$group/cgroup.procs"; } || { rmdir "$group"; group=; }
+  if mkdir "$group" && echo "$master" >"$group/cgroup.procs"; then
+    for child in $(cat "/proc/$master/task"/*/children); do
+      [ "$child" = $$ ] || echo "$child" >"$group/cgroup.procs"
+    done
+  else
+    rmdir "$group"
+    group=
+  fi
 fi
-echo "ready $group"
-if read -r _; then
-  if [ -n "$group" ]; then echo "$master" >"\${group%/*}/cgroup.procs"; rmdir "$group"; fi
-  exit 0
-fi
+inside=$group
+while read -r word; do
+  if [ -n "$inside" ]; then echo "$master" >"\${group%/*}/cgroup.procs"; inside=; fi
+  if [ "$word" = "done" ]; then
+    if [ -n "$group" ]; then rmdir "$group"; fi
+    exit 0
+  fi
+done
 signal() {
   found=
   for file in $(grep -lF "CFN_RUN_ID=$run" /proc/[0-9]*/environ); do
@@ -64,68 +75,51 @@ export interface GuardianOptions {
   readonly onWarning: (text: string) => void;
 }
 
-const READY_MS = 2000;
 const END_MS = 2000;
+const encoder = new TextEncoder();
 
 export class Guardian {
   /** 0 if it could not be started, or has ended. */
   pid = 0;
   private leash = -1;
-  private answer = -1;
   private dismissed = false;
   private ended: () => void = () => undefined;
-  /** Whether it watches; known after `ready`. */
-  watches = false;
-  /** Whether the run has a control group of its own. */
-  grouped = false;
 
-  /** Starts it, without waiting: from `ready` on it can be relied on. */
-  constructor(private readonly options: GuardianOptions) {
-    const { runId, busDir, spool, group = "", holds, path } = options;
+  /** Starts it; from now on the death of this process is noticed. Warns where that cannot be. */
+  constructor(options: GuardianOptions) {
+    const { runId, busDir, spool, group = "", holds, path, onWarning } = options;
     const leash = makePipe();
-    const answer = makePipe();
-    if (leash === undefined || answer === undefined) return;
-    const spawned = spawnProgram({
-      argv: ["/bin/sh", "-c", SCRIPT, "guardian", runId, busDir, spool, group, String(process.pid)],
-      environment: environmentBlock({ PATH: path }),
-      stdin: leash.read,
-      stdout: answer.write,
-      stderr: "/dev/null",
-      group: "session",
-      ...(holds === undefined ? {} : { holds }),
-    });
-    closeFile(leash.read);
-    closeFile(answer.write);
-    this.leash = leash.write;
-    this.answer = answer.read;
-    if (spawned.status !== "started") return;
+    const spawned =
+      leash &&
+      spawnProgram({
+        argv: ["/bin/sh", "-c", SCRIPT, "guardian", runId, busDir, spool, group, String(process.pid)],
+        environment: environmentBlock({ PATH: path }),
+        stdin: leash.read,
+        stdout: "/dev/null",
+        stderr: "/dev/null",
+        group: "session",
+        ...(holds === undefined ? {} : { holds }),
+      });
+    if (leash !== undefined) {
+      closeFile(leash.read);
+      this.leash = leash.write;
+    }
+    if (spawned?.status !== "started") {
+      onWarning(unguarded(`no guardian could be started (${spawned?.detail ?? "no descriptors are left"})`));
+      return;
+    }
     this.pid = spawned.pid;
-    watchChild(
-      spawned.pid,
-      () => {
-        this.pid = 0;
-        if (!this.dismissed) options.onWarning(unguarded("the guardian of this run was ended"));
-        this.ended();
-      },
-      false,
-    );
+    const onExit = (): void => {
+      this.pid = 0;
+      if (!this.dismissed) onWarning(unguarded("the guardian of this run was ended"));
+      this.ended();
+    };
+    watchChild(spawned.pid, onExit, false);
   }
 
-  /** Blocks until it watches, a few milliseconds as a rule. Warns where it does not. */
-  ready(): void {
-    const line = new Uint8Array(4096);
-    const until = monotonicMs() + READY_MS;
-    let text = "";
-    while (this.pid > 0 && !text.endsWith("\n") && monotonicMs() < until) {
-      if (!pollFile(this.answer, 1, until - monotonicMs())) break;
-      const got = readInto(this.answer, line);
-      if (got <= 0) break;
-      text += new TextDecoder().decode(line.subarray(0, got));
-    }
-    closeFile(this.answer);
-    this.watches = text.startsWith("ready");
-    this.grouped = text.startsWith("ready /");
-    if (!this.watches) this.options.onWarning(unguarded("no guardian could be started (it needs /bin/sh)"));
+  /** Every task has its result: what is left to do needs no control group. */
+  over(): void {
+    this.say("over\n");
   }
 
   /** Ends it: the run has cleaned up by itself. Resolves when it is gone. */
@@ -135,14 +129,18 @@ export class Guardian {
       const gone = new Promise<void>((resolve) => {
         this.ended = resolve;
       });
-      const wrote = writeAll(this.leash, new TextEncoder().encode("done\n"));
-      if (wrote < 0) this.options.onWarning(`cannot dismiss the guardian: ${errorText(-wrote)}`);
+      this.say("done\n");
       const kill = setTimeout(() => this.pid > 0 && signalGroup(this.pid, SIGKILL), END_MS);
       reapNow();
       await gone;
       clearTimeout(kill);
     }
-    closeFile(this.leash);
+    if (this.leash >= 0) closeFile(this.leash);
+  }
+
+  /** If it is gone there is nobody to tell, which has been said. */
+  private say(line: string): void {
+    if (this.pid > 0) writeAll(this.leash, encoder.encode(line));
   }
 }
 

@@ -11,6 +11,7 @@ import { reapNow } from "../os/reap.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
+import type { Guardian } from "./guardian.ts";
 import type { Joblog } from "./joblog.ts";
 import { LatencyCounts } from "./latency.ts";
 
@@ -41,8 +42,7 @@ export interface RunOptions {
   readonly busBytes: (() => number) | undefined;
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
-  /** The pid of the process that watches over this one; 0 for none. */
-  readonly guardian: number;
+  readonly guardian: Guardian;
   readonly onProgress: ((text: string) => void) | undefined;
   readonly onWarning: (text: string) => void;
 }
@@ -113,6 +113,7 @@ export class Run {
     this.total = this.state.counts.total;
     await this.turn();
     await over;
+    this.options.guardian.over();
     clearTimeout(limit);
     for (const timer of timers) clearInterval(timer);
     await this.output.end();
@@ -296,7 +297,8 @@ export class Run {
     // Whoever is still to wake us finds no bus any more.
     this.closed = true;
     const { runId, shape } = this.options;
-    const spared = this.options.guardian > 0 ? [this.options.guardian] : [];
+    const { pid } = this.options.guardian;
+    const spared = pid > 0 ? [pid] : [];
     awaitDying(spared.length);
     const orphans = endDescendants(limits.endWaitMs, spared);
     const { mesh, hierarchical } = this.swarm;
