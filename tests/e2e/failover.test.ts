@@ -215,7 +215,7 @@ describe("a master that is killed", () => {
   test("while its coordinators are stopped leaves no process behind", () => killed(hybrid, "stopped coordinators"));
 
   test("leaves nothing behind that hid from it, where it may make a control group; else it says so", () =>
-    withSwarm(async ({ start, directory }) => {
+    withSwarm(async ({ start, run, directory }) => {
       const log = `${directory}/log`;
       // Neither its environment nor its session tells where it comes from.
       const hiding = 'env -i setsid sleep 300 & echo "$!" >> "$LOG"; sleep 300';
@@ -229,6 +229,7 @@ describe("a master that is killed", () => {
         for (const pid of hidden) process.kill(pid, "SIGKILL");
       }
       await until("they have ended", () => !hidden.some(isAlive));
+      expect((await run(["--", "true"])).code).toBe(0);
     }));
 
   test("leaves no bus behind", () =>
