@@ -6,11 +6,12 @@
  * where the run can be given a control group of its own, by that, which nothing gets out of. It is a shell because a second
  * cfn would cost a hundred times its time and memory.
  *
- * The kernel takes 10 ms to move a process from one group to another. Nobody waits for that: on the way in the guardian takes
- * along what the master has started meanwhile, and the way out begins when the last result is there.
+ * The kernel takes 10 ms to move a process from one group to another. The way in is taken while the run makes itself ready, for
+ * what was started before it would stay outside; the way out begins when the last result is there.
  */
+import { monotonicMs, sleepMs } from "../os/clock.ts";
 import { environmentBlock } from "../os/environment.ts";
-import { closeFile, writeAll } from "../os/file.ts";
+import { closeFile, readText, writeAll } from "../os/file.ts";
 import { makePipe } from "../os/pipe.ts";
 import { reapNow, watchChild } from "../os/reap.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
@@ -25,14 +26,7 @@ const SCRIPT = `
 run=$1 bus=$2 spool=$3 group=$4 master=$5
 trap '' HUP INT TERM
 if [ -n "$group" ]; then
-  if mkdir "$group" && echo "$master" >"$group/cgroup.procs"; then
-    for child in $(cat "/proc/$master/task"/*/children); do
-      [ "$child" = $$ ] || echo "$child" >"$group/cgroup.procs"
-    done
-  else
-    rmdir "$group"
-    group=
-  fi
+  { mkdir "$group" && echo "$master" >"$group/cgroup.procs"; } || { rmdir "$group"; group=; }
 fi
 inside=$group
 while read -r word; do
@@ -75,6 +69,7 @@ export interface GuardianOptions {
   readonly onWarning: (text: string) => void;
 }
 
+const READY_MS = 100;
 const END_MS = 2000;
 const encoder = new TextEncoder();
 
@@ -86,7 +81,7 @@ export class Guardian {
   private ended: () => void = () => undefined;
 
   /** Starts it; from now on the death of this process is noticed. Warns where that cannot be. */
-  constructor(options: GuardianOptions) {
+  constructor(private readonly options: GuardianOptions) {
     const { runId, busDir, spool, group = "", holds, path, onWarning } = options;
     const leash = makePipe();
     const spawned =
@@ -115,6 +110,16 @@ export class Guardian {
       this.ended();
     };
     watchChild(spawned.pid, onExit, false);
+  }
+
+  /** Blocks until this process is in the group, some milliseconds at most; there may be none to wait for. */
+  ready(): void {
+    const { group } = this.options;
+    if (group === undefined) return;
+    const name = group.slice(group.lastIndexOf("/"));
+    for (const until = monotonicMs() + READY_MS; this.pid > 0 && monotonicMs() < until; sleepMs(0.2)) {
+      if (readText("/proc/self/cgroup")?.includes(`${name}\n`)) return;
+    }
   }
 
   /** Every task has its result: what is left to do needs no control group. */

@@ -107,6 +107,7 @@ export class Run {
     if (lineBuffer) timers.push(setInterval(() => this.output.follow(this.state.underWay()), FOLLOW_MS));
     if (onProgress !== undefined) timers.push(setInterval(() => this.progress(), limits.pollMs));
     const limit = setTimeout(() => this.stop("timed_out", limits.killGraceMs), runTimeMs ?? 2 ** 31 - 1);
+    this.options.guardian.ready();
     this.swarm.start();
     await this.readTasks();
     this.handle({ type: "tasks_ended" });
