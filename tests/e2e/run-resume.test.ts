@@ -174,6 +174,22 @@ describe("a run whose master was killed is finished by --resume", () => {
 });
 
 describe("--resume", () => {
+  test("right after the kill waits until the agents of the killed run have ended", () =>
+    withSwarm(async (swarm) => {
+      const { directory, start, resume } = swarm;
+      const stays = 'trap "" TERM; while :; do sleep 0.05; done';
+      const looks = 'for pid in $(head -n 4 pids); do [ -e /proc/$pid ] && echo "$pid is there"; done; echo alone';
+      const script = `echo $$ >> pids; if [ -z "$GO" ]; then ${stays}; fi; ${looks}`;
+      const run = start(["--coordinators", "2", "--agents", "4", "--", "sh", "-c", script], { cwd: directory });
+      await reached(`${directory}/pids`, 4);
+      run.kill("SIGKILL");
+      expect(await resume(undefined, { env: { GO: "1" } }).outcome).toMatchObject({
+        code: 0,
+        stdout: "alone\n".repeat(4),
+      });
+      await run.outcome;
+    }));
+
   /** A run of six tasks of which three are recorded, and then everything is killed. */
   async function killed(swarm: Swarm, args: readonly string[] = ["--tasks", "list"]): Promise<string> {
     const { directory, start } = swarm;
@@ -264,6 +280,36 @@ describe("--resume", () => {
       expect((await resume().outcome).code).toBe(0);
       expect(sorted(loggedIn(log))).toEqual([1, 2, 3, 4, 5, 6]);
       expect(linesOf(readFileSync(log, "utf8")).slice(0, 2)).toEqual([header as string, lines[1] as string]);
+    }));
+
+  test("is not possible where no directory is named for the journal, and the run says so", () =>
+    withSwarm(async ({ run, resume }) => {
+      const env = { XDG_STATE_HOME: undefined, HOME: undefined };
+      const without = await run(["--", "echo", "ran"], { env });
+      expect(without).toMatchObject({ code: 0, stdout: "ran\n" });
+      expect(without.stderr).toBe(
+        "cfn: warn: no journal, so --resume will not be possible for this run: neither XDG_STATE_HOME nor HOME names a directory\n",
+      );
+      expect((await resume(undefined, { env }).outcome).code).toBe(73);
+    }));
+
+  test("of a run whose journal is damaged says what is wrong with it", () =>
+    withSwarm(async (swarm) => {
+      const folder = await killed(swarm);
+      const about = readFileSync(`${folder}/run.json`);
+      writeFileSync(`${folder}/run.json`, about.subarray(0, 40));
+      const refused = await swarm.resume().outcome;
+      expect(refused.code).toBe(65);
+      expect(refused.stderr).toContain(`${folder}/run.json is damaged`);
+      writeFileSync(`${folder}/run.json`, about);
+      writeFileSync(`${folder}/results`, readFileSync(`${folder}/results`, "utf8").replace('"seq":', '"seq":7'));
+      writeFileSync(`${swarm.directory}/go`, "");
+      const { code, stderr } = await swarm.resume().outcome;
+      expect(code).toBe(0);
+      expect(stderr).toContain("1 lines of");
+      const ran = numbersIn(`${swarm.directory}/ran`);
+      expect(sorted([...new Set(ran)])).toEqual([1, 2, 3, 4, 5, 6]);
+      expect(ran).toHaveLength(7);
     }));
 
   test("beside other words is refused, and beside a joblog does what it did", () =>
