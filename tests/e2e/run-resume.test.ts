@@ -4,6 +4,8 @@
  */
 import { describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeFile, O, openFile } from "../../src/os/file.ts";
+import { tryLockFile } from "../../src/os/lock.ts";
 import { journalsOf, killAll, loggedIn, numbersIn, reached, recordedIn, resultsIn } from "../support/killing.ts";
 import { seeded } from "../support/seed.ts";
 import { linesOf, type Swarm, until, withSwarm } from "../support/swarm.ts";
@@ -174,22 +176,6 @@ describe("a run whose master was killed is finished by --resume", () => {
 });
 
 describe("--resume", () => {
-  test("right after the kill waits until the agents of the killed run have ended", () =>
-    withSwarm(async (swarm) => {
-      const { directory, start, resume } = swarm;
-      const stays = 'trap "" TERM; while :; do sleep 0.05; done';
-      const looks = 'for pid in $(head -n 4 pids); do [ -e /proc/$pid ] && echo "$pid is there"; done; echo alone';
-      const script = `echo $$ >> pids; if [ -z "$GO" ]; then ${stays}; fi; ${looks}`;
-      const run = start(["--coordinators", "2", "--agents", "4", "--", "sh", "-c", script], { cwd: directory });
-      await reached(`${directory}/pids`, 4);
-      run.kill("SIGKILL");
-      expect(await resume(undefined, { env: { GO: "1" } }).outcome).toMatchObject({
-        code: 0,
-        stdout: "alone\n".repeat(4),
-      });
-      await run.outcome;
-    }));
-
   /** A run of six tasks of which three are recorded, and then everything is killed. */
   async function killed(swarm: Swarm, args: readonly string[] = ["--tasks", "list"]): Promise<string> {
     const { directory, start } = swarm;
@@ -203,6 +189,27 @@ describe("--resume", () => {
     return journalsOf(swarm)[0] as string;
   }
   const idOf = (folder: string): string => folder.slice(folder.lastIndexOf("-") + 1);
+
+  test(
+    "waits for whoever still ends what the killed run has left, and gives up with 75",
+    () =>
+      withSwarm(async (swarm) => {
+        const folder = await killed(swarm);
+        writeFileSync(`${swarm.directory}/go`, "");
+        const fd = openFile(`${folder}/owner`, O.RDWR);
+        expect(tryLockFile(fd)).toBe(true);
+        const { code, stderr } = await swarm.resume().outcome;
+        expect(code).toBe(75);
+        expect(stderr).toContain(`processes of the run ${idOf(folder)} are still there: its journal`);
+        const patient = swarm.resume();
+        await until("it is there", () => swarm.processes().length === 1);
+        expect(numbersIn(`${swarm.directory}/ran`)).toHaveLength(3);
+        closeFile(fd);
+        expect((await patient.outcome).code).toBe(0);
+        expect(sorted(numbersIn(`${swarm.directory}/ran`))).toEqual([1, 2, 3, 4, 5, 6]);
+      }),
+    30_000,
+  );
 
   test("by two at once: one finishes the run, the other is told that it is alive", () =>
     withSwarm(async (swarm) => {
