@@ -7,10 +7,6 @@ import { isWritable, statPath } from "../src/os/file.ts";
 import type { Values } from "./command.ts";
 import type { runArgs } from "./runoptions.ts";
 
-/** Whether the words ask for a run to be finished from its journal: nothing stands beside `--resume`. */
-export const isResumption = (args: Values<typeof runArgs>, words: readonly string[]): boolean =>
-  args.resume !== undefined && words.length === 1;
-
 /** Throws CfnError("usage"), or cannot_create where the report could not be written at the end. */
 export function checkCombination(args: Values<typeof runArgs>, command: readonly string[]): void {
   if (args.resume !== undefined && (args.joblog === undefined || args.resume !== true)) {

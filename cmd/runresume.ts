@@ -56,6 +56,7 @@ export async function resumedRun(env: Env, wanted: string | undefined): Promise<
     runId,
     copy: replay?.copy ?? {},
     earlier: recorded,
+    isNew: false,
     openJoblog: () => joblog,
     openJournal,
   };

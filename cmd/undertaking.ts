@@ -26,6 +26,7 @@ export interface Undertaking {
   /** The list's copy: to be written, or to be read. */
   readonly copy: TaskCopy;
   readonly earlier: Recorded;
+  readonly isNew: boolean;
   readonly openJoblog: () => Joblog | undefined;
   /** Undefined where none can be written, which has been said. */
   readonly openJournal: () => Journal | undefined;
@@ -49,6 +50,7 @@ export function newRun({ args, rest, env, words }: Context<RunArgs>): Undertakin
     runId,
     copy: { copyInput: (bytes) => journal?.copyInput(bytes) },
     earlier: nothingRecorded(),
+    isNew: true,
     openJoblog: () => (args.joblog === undefined ? undefined : openJoblog(args.joblog, args.resume === true)),
     openJournal: () => {
       journal = begin(env, {

@@ -94,7 +94,7 @@ export const limits = {
   journalSyncMs: 1000,
   journalSyncWaitMs: 200,
   /** How long `--resume` waits for what still ends the processes of a killed run. */
-  journalOwnerWaitMs: 5000,
+  journalOwnerWaitMs: 10_000,
   journalsNamed: 10,
   resultsPerFlush: 256,
 } as const;

@@ -139,6 +139,11 @@ export class Journal {
     closeFile(this.ownerFd);
   }
 
+  /** The run could not begin: a journal with nothing in it is removed. */
+  withdraw(): void {
+    if (this.copied === 0 && fileSize(this.results.fd) === 0) removeTree(this.folder.path);
+  }
+
   private append(file: Appended, bytes: Uint8Array): void {
     if (this.failed) return;
     const reason = file.append(bytes);

@@ -3,7 +3,7 @@
  * task appends its number to a file, so that the file shows what ran, and how often.
  */
 import { describe, expect, test } from "bun:test";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { closeFile, O, openFile } from "../../src/os/file.ts";
 import { tryLockFile } from "../../src/os/lock.ts";
 import { journalsOf, killAll, loggedIn, numbersIn, reached, recordedIn, resultsIn } from "../support/killing.ts";
@@ -175,6 +175,25 @@ describe("a run whose master was killed is finished by --resume", () => {
     }));
 });
 
+test("a task whose output nobody has taken yet is not recorded: it runs again, and its output is not lost", () =>
+  withSwarm(async (swarm) => {
+    const { directory, shell, resume } = swarm;
+    const agent = "head -c 100000 /dev/zero; echo $0 >> ran";
+    const run = shell(
+      `cd ${directory}; mkfifo f; exec 3<>f; seq 3 > list; "$0" run --tasks list --joblog log -- sh -c '${agent}' >&3`,
+    );
+    await reached(`${directory}/ran`, 3);
+    await until("a little of it is in the pipe", () => existsSync(`${directory}/log`));
+    expect(recordedIn(journalsOf(swarm)[0])).toEqual([]);
+    await killAll(swarm);
+    await run;
+    expect(recordedIn(journalsOf(swarm)[0])).toEqual([]);
+    expect(loggedIn(`${directory}/log`)).toEqual([]);
+    const { code, stdout } = await resume().outcome;
+    expect([code, stdout.length]).toEqual([0, 300_000]);
+    expect(sorted(numbersIn(`${directory}/ran`))).toEqual([1, 1, 2, 2, 3, 3]);
+  }));
+
 describe("--resume", () => {
   /** A run of six tasks of which three are recorded, and then everything is killed. */
   async function killed(swarm: Swarm, args: readonly string[] = ["--tasks", "list"]): Promise<string> {
@@ -197,7 +216,7 @@ describe("--resume", () => {
         const folder = await killed(swarm);
         writeFileSync(`${swarm.directory}/go`, "");
         const fd = openFile(`${folder}/owner`, O.RDWR);
-        expect(tryLockFile(fd)).toBe(true);
+        await until("it is free", () => tryLockFile(fd));
         const { code, stderr } = await swarm.resume().outcome;
         expect(code).toBe(75);
         expect(stderr).toContain(`processes of the run ${idOf(folder)} are still there: its journal`);
@@ -224,6 +243,16 @@ describe("--resume", () => {
       writeFileSync(`${swarm.directory}/go`, "");
       expect((await first.outcome).code).toBe(0);
       expect(sorted(numbersIn(`${swarm.directory}/ran`))).toEqual([1, 2, 3, 4, 5, 6]);
+    }));
+
+  test("knows nothing of a run that could not begin", () =>
+    withSwarm(async ({ run, resume, directory }) => {
+      const open = `${directory}/open`;
+      mkdirSync(open);
+      chmodSync(open, 0o755);
+      const { code, stderr } = await run(["--", "true"], { env: { CFN_MESSAGE_BASE_DIR: open } });
+      expect(code, stderr).toBe(77);
+      expect((await resume().outcome).code).toBe(66);
     }));
 
   test("of a run that ended says so, and gives its status again", () =>
