@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { joblogLine, openJoblog } from "../../src/coordinator/joblog.ts";
 import { recordOf } from "../../src/coordinator/record.ts";
@@ -176,6 +176,18 @@ describe("result folders", () => {
     }
     expect(readdirSync(`${directory}/r/1`).sort()).toEqual(["same", "same\\2"]);
     expect(readFileSync(`${directory}/r/1/same/stdout`, "utf8")).toBe("out 1");
+  });
+
+  test("whose maker died before it had written the seq are the task's own still", () => {
+    const results = new ResultFolders(`${directory}/r`);
+    mkdirSync(`${directory}/r/1/a`);
+    writeFileSync(`${directory}/r/1/a/.seq.123.1`, "7");
+    expect(results.store(task, file("out", "o"), file("err", ""))).toBe(`${directory}/r/1/a`);
+    expect(readdirSync(`${directory}/r/1/a`).sort()).toEqual(["seq", "stderr", "stdout"]);
+    mkdirSync(`${directory}/r/1/b`);
+    writeFileSync(`${directory}/r/1/b/mine`, "");
+    const other = results.store({ ...task, seq: 8, label: "b" }, file("out", "o"), file("err", ""));
+    expect(other).toBe(`${directory}/r/1/b\\8`);
   });
 
   test("are refused where a file stands", () => {
