@@ -115,14 +115,16 @@ export function chooseJournal(root: string, wanted: string | undefined): RunFold
     if (pid === undefined) return folder;
     living ??= { folder, pid };
   }
-  if (living !== undefined) {
-    throw new CfnError("try_again", `the run ${living.folder.runId} is alive: process ${living.pid} is its master`);
-  }
+  if (living !== undefined) throw stillAlive(living.folder, living.pid);
   const open = all.filter(({ path }) => !isFinished(path)).slice(0, limits.journalsNamed);
   const those = open.length === 0 ? "none can be resumed" : `these can: ${open.map(({ runId }) => runId).join(", ")}`;
   const what = wanted === undefined ? `no run to resume below ${root}` : `no run ${wanted} below ${root}; ${those}`;
   throw new CfnError("not_found", what, `a journal is kept for ${limits.journalDays} days`);
 }
+
+/** `pid`: of its master. */
+export const stillAlive = ({ runId }: RunFolder, pid: number): CfnError =>
+  new CfnError("try_again", `the run ${runId} is alive: process ${pid} is its master`);
 
 /** @throws CfnError malformed, where run.json is not what was written */
 export function readAbout(folder: RunFolder): JournalAbout {

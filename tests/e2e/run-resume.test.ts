@@ -201,7 +201,8 @@ describe("--resume", () => {
     writeFileSync(`${directory}/list`, "1\n2\n3\n4\n5\n6\n");
     const script = '[ $0 -le 3 ] || until [ -e go ]; do sleep 0.02; done; echo "$0" >> ran';
     const run = start([...args, "--agents", "6", "--", "sh", "-c", script], { cwd: directory });
-    await until("three are recorded", () => recordedIn(journalsOf(swarm)[0]).length === 3);
+    const isLogged = (): boolean => !args.includes("--joblog") || loggedIn(`${directory}/log`).length === 3;
+    await until("three are recorded", () => recordedIn(journalsOf(swarm)[0]).length === 3 && isLogged());
     run.kill("SIGKILL");
     await killAll(swarm);
     await run.outcome;
