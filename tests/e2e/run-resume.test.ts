@@ -6,6 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { closeFile, O, openFile } from "../../src/os/file.ts";
 import { tryLockFile } from "../../src/os/lock.ts";
+import type { CommandOutcome, RunningCommand } from "../support/binary.ts";
 import { journalsOf, killAll, loggedIn, numbersIn, reached, recordedIn, resultsIn } from "../support/killing.ts";
 import { seeded } from "../support/seed.ts";
 import { linesOf, type Swarm, until, withSwarm } from "../support/swarm.ts";
@@ -174,6 +175,37 @@ describe("a run whose master was killed is finished by --resume", () => {
       expect(report().tasks).toMatchObject({ total: 3, completed: 3 });
     }));
 });
+
+test(
+  "killed at any moments, again and again, a run comes to the end of an undisturbed one",
+  () =>
+    withSwarm(async (swarm) => {
+      const random = seeded("resume: killed at any moments");
+      const { directory, start, resume, report } = swarm;
+      writeFileSync(`${directory}/list`, list);
+      const args = ["--tasks", "list", "--agents", "8", "--joblog", "log", "--results", "results"];
+      const begin = (): RunningCommand => start([...args, "--", ...agent], { cwd: directory });
+      let run = begin();
+      let ended: CommandOutcome | undefined;
+      for (let kills = 0; kills < 12; kills++) {
+        await Bun.sleep(10 + random.below(kills % 2 === 0 ? 60 : 250));
+        run.kill("SIGKILL");
+        await killAll(swarm);
+        ended = await run.outcome;
+        if (ended.signal === null) break;
+        // Killed before it had a journal, it is begun again.
+        run = journalsOf(swarm).length === 0 ? begin() : resume();
+        ended = undefined;
+      }
+      ended ??= await run.outcome;
+      expect(ended.code, ended.stderr).toBe(1);
+      expect(sorted([...new Set(numbersIn(`${directory}/ran`))])).toEqual(all);
+      expect(sorted(loggedIn(`${directory}/log`))).toEqual(all);
+      expect(Object.keys(resultsIn(`${directory}/results`))).toHaveLength(COUNT);
+      expect(report().tasks).toMatchObject({ total: COUNT, completed: COUNT - COUNT / 10, failed: COUNT / 10 });
+    }),
+  60_000,
+);
 
 test("a task whose output nobody has taken yet is not recorded: it runs again, and its output is not lost", () =>
   withSwarm(async (swarm) => {
