@@ -25,7 +25,7 @@ export function openFiles({ args, earlier, isNew, openJoblog, openJournal }: Und
   const journal = openJournal();
   return {
     ownerFd: journal?.ownerFd,
-    openRecorder: (onFailure) => new Recorder({ journal, joblog, earlier, onFailure }),
+    openRecorder: (retried, onFailure) => new Recorder({ journal, joblog, earlier, retried, onFailure }),
     outputFrom: (spool) => (recorder, onFailure) => {
       const onOut = recorder.add.bind(recorder);
       const isSkipped = recorder.has.bind(recorder);

@@ -52,6 +52,7 @@ export function readResults(path: string, visit: (record: TaskRecord) => void): 
     const entry = readJournalLine(decoder.decode(bytes));
     if (entry === undefined) damaged++;
     else if ("end" in entry) end = entry.end;
+    else if ("retried" in entry) recorded.counts.retried = entry.retried;
     else if ("input_ended" in entry) inputBytes = entry.input_ended.bytes;
     else {
       end = undefined;
@@ -68,7 +69,6 @@ export function readResults(path: string, visit: (record: TaskRecord) => void): 
 
 function count({ seqs, counts, failures }: Recorded, record: TaskRecord): void {
   seqs.add(record.seq);
-  counts.retried += record.attempt - 1;
   if (record.reason === "exited" && record.exit_code === 0) counts.completed++;
   else {
     if (record.reason === "timed_out") counts.timed_out++;

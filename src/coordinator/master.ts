@@ -34,7 +34,7 @@ export interface RunOptions {
   readonly runTimeMs: number | undefined;
   readonly lineBuffer: boolean;
   readonly openSwarm: (events: SwarmEvents) => Swarm;
-  readonly openRecorder: (onFailure: (error: unknown) => void) => Recorder;
+  readonly openRecorder: (retried: () => number, onFailure: (error: unknown) => void) => Recorder;
   /** Its output goes to the recorder when it is out. */
   readonly openOutput: (recorder: Recorder, onFailure: (error: unknown) => void) => Output;
   /** Given where the report is wanted: it looks at every file of the bus. */
@@ -91,7 +91,7 @@ export class Run {
     this.swarm = options.openSwarm(events);
     const teams = this.swarm.coordinators.map((id, n) => ({ id, workers: shape.teams[n] as number }));
     const onFailure = (error: unknown): void => this.fail(error);
-    this.recorder = options.openRecorder(onFailure);
+    this.recorder = options.openRecorder(() => this.state.counts.retried, onFailure);
     const { counts: earlier, failures } = this.recorder.earlier;
     this.failures = failures;
     this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs: limits.killGraceMs, earlier });

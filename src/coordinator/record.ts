@@ -22,9 +22,10 @@ export interface RunEnded {
   readonly end: { readonly status: string; readonly finished: boolean; readonly tasks: TaskCounts };
 }
 
-/** A line of the journal: a task's result, the end of a list that came by a pipe, or the end of the run. */
+/** A line of the journal: a task's result, how many retries there were so far, the end of a list that came by a pipe, or of the run. */
 export type JournalEntry =
   | TaskRecord
+  | { readonly retried: number }
   /** `bytes`: how many the copy of the list has. */
   | { readonly input_ended: { readonly bytes: number } }
   | RunEnded;
@@ -49,5 +50,6 @@ export function readJournalLine(line: string): JournalEntry | undefined {
   const body = `${line.slice(0, at)}}`;
   if (line.slice(at + 7) !== `${Bun.hash.crc32(body)}}`) return undefined;
   const entry = JSON.parse(body) as JournalEntry;
-  return isResult(entry) || "end" in entry || "input_ended" in entry ? (entry as JournalEntry) : undefined;
+  const isKnown = isResult(entry) || "end" in entry || "input_ended" in entry || "retried" in entry;
+  return isKnown ? (entry as JournalEntry) : undefined;
 }

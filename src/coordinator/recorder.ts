@@ -16,6 +16,8 @@ export interface RecorderOptions {
   readonly journal: Journal | undefined;
   readonly joblog: Joblog | undefined;
   readonly earlier: Recorded;
+  /** How many attempts were followed by another, over all executions of the run. */
+  readonly retried: () => number;
   /** The joblog cannot be written any more. Called once. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -26,7 +28,11 @@ export class Recorder {
   private waiting = false;
   private failed = false;
 
-  constructor(private readonly options: RecorderOptions) {}
+  private retried: number;
+
+  constructor(private readonly options: RecorderOptions) {
+    this.retried = options.earlier.counts.retried;
+  }
 
   get earlier(): Recorded {
     return this.options.earlier;
@@ -55,7 +61,7 @@ export class Recorder {
     const [journalLines, joblogLines] = [this.journalLines, this.joblogLines];
     this.journalLines = this.joblogLines = "";
     this.waiting = false;
-    if (journalLines !== "") journal?.write(journalLines);
+    if (journalLines !== "") journal?.write(this.retries() + journalLines);
     if (joblogLines === "" || this.failed) return;
     try {
       joblog?.write(joblogLines);
@@ -63,5 +69,13 @@ export class Recorder {
       this.failed = true;
       onFailure(error);
     }
+  }
+
+  /** A line, where there were more since the last. */
+  private retries(): string {
+    const retried = this.options.retried();
+    if (retried === this.retried) return "";
+    this.retried = retried;
+    return journalLine({ retried });
   }
 }

@@ -100,7 +100,8 @@ describe("a journal", () => {
 
   test("gives back what was recorded, over several executions", async () => {
     const journal = begin("abc");
-    journal.write(journalLine(record(1)) + journalLine(record(3, { exit_code: 2, attempt: 3 })));
+    journal.write(journalLine({ retried: 1 }) + journalLine(record(1)));
+    journal.write(journalLine({ retried: 2 }) + journalLine(record(3, { exit_code: 2, attempt: 3 })));
     await journal.end({ ...ended, finished: false });
     const held = takeJournal({ path: folderOf("abc"), runId: "abc" });
     if (held === "busy") throw new Error("nobody holds it");

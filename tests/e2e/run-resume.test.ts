@@ -122,15 +122,15 @@ describe("a run whose master was killed is finished by --resume", () => {
     );
   }
 
-  test("one without a list, with its retries, its input and its directory", () =>
+  test("one without a list, in its directory, with the retries that it had and its number of agents", () =>
     withSwarm(async (swarm) => {
       const { directory, start, resume, report } = swarm;
-      const script =
-        '[ "$CFN_TASK_ID" -le 3 ] || until [ -e go ]; do sleep 0.02; done; echo "$CFN_TASK_ID" >> ran; pwd';
+      // The second task fails at first.
+      const fails = '[ "$CFN_TASK_ID.$CFN_ATTEMPT" != 2.1 ] || exit 1';
+      const waits = '[ "$CFN_TASK_ID" -le 3 ] || until [ -e go ]; do sleep 0.02; done';
+      const script = `${fails}; ${waits}; echo "$CFN_TASK_ID" >> ran; pwd`;
       const run = start(["--agents", "6", "--retries", "1", "--", "sh", "-c", script], { cwd: directory });
-      await until("three are recorded", () =>
-        journalsOf(swarm)[0] ? recordedIn(journalsOf(swarm)[0]).length === 3 : false,
-      );
+      await until("three are recorded", () => recordedIn(journalsOf(swarm)[0]).length === 3);
       run.kill("SIGKILL");
       await killAll(swarm);
       await run.outcome;
@@ -138,7 +138,7 @@ describe("a run whose master was killed is finished by --resume", () => {
       const { code, stdout } = await resume(undefined, { env: { CFN_MAX_AGENTS: "1" } }).outcome;
       expect({ code, stdout }).toEqual({ code: 0, stdout: `${directory}\n`.repeat(3) });
       expect(sorted(numbersIn(`${directory}/ran`))).toEqual([1, 2, 3, 4, 5, 6]);
-      expect(report().tasks).toMatchObject({ total: 6, completed: 6 });
+      expect(report().tasks).toMatchObject({ total: 6, completed: 6, retried: 1 });
       expect(report().agents.workers).toBe(6);
     }));
 
