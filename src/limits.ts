@@ -94,6 +94,18 @@ export const limits = {
   endWaitMs: 1000,
   homeRetryMs: 5,
   homeWaitMs: 2000,
+
+  // Journals
+  journalDays: 7,
+  journalsMost: 1000,
+  journalLineBytes: 16 * MiB,
+  /** What a power cut can take of a journal. */
+  journalSyncMs: 1000,
+  journalSyncWaitMs: 200,
+  /** How long `--resume` waits for what still ends the processes of a killed run. */
+  journalOwnerWaitMs: 10_000,
+  journalsNamed: 10,
+  resultsPerFlush: 256,
 } as const;
 
 assert(limits.recordBytes * 4 <= limits.segmentBytesSmall, "a segment holds several records of the largest size");

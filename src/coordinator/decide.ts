@@ -72,6 +72,8 @@ export interface RunPolicy {
   readonly retries: number;
   readonly halt: Halt;
   readonly killGraceMs: number;
+  /** Tasks that have their result from an earlier execution of this run. */
+  readonly earlier?: Pick<TaskCounts, "completed" | "failed" | "timed_out" | "retried">;
 }
 
 interface Team {
@@ -117,6 +119,9 @@ export class RunState {
       this.teams.set(id, { id, capacity, state: "starting", load: 0, share });
     }
     this.inOrder = [...this.teams.values()];
+    if (policy.earlier === undefined) return;
+    const { completed, failed, timed_out } = policy.earlier;
+    Object.assign(this.tally, policy.earlier, { total: completed + failed + timed_out });
   }
 
   /** How many more tasks to read now: what the coordinators can take, and nothing ahead of that. */

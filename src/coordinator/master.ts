@@ -12,12 +12,11 @@ import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
 import type { Guardian } from "./guardian.ts";
-import type { Joblog } from "./joblog.ts";
 import { LatencyCounts } from "./latency.ts";
-
 import type { Output } from "./output.ts";
 import { progressText } from "./progress.ts";
-import { deliveryReports, Failures, type RunReport } from "./report.ts";
+import type { Recorder } from "./recorder.ts";
+import { deliveryReports, type Failures, type RunReport } from "./report.ts";
 import type { Shape } from "./shape.ts";
 import type { TaskSource } from "./source.ts";
 import { taskPayload } from "./spec.ts";
@@ -34,10 +33,11 @@ export interface RunOptions {
   readonly timeoutMs: number | undefined;
   /** CFN_MAX_COORDINATION_TIME. */
   readonly runTimeMs: number | undefined;
-  readonly joblog: Joblog | undefined;
   readonly lineBuffer: boolean;
   readonly openSwarm: (events: SwarmEvents) => Swarm;
-  readonly openOutput: (onFailure: (error: unknown) => void) => Output;
+  readonly openRecorder: (retried: () => number, onFailure: (error: unknown) => void) => Recorder;
+  /** Its output goes to the recorder when it is out. */
+  readonly openOutput: (recorder: Recorder, onFailure: (error: unknown) => void) => Output;
   /** Given where the report is wanted: it looks at every file of the bus. */
   readonly busBytes: (() => number) | undefined;
   /** Whether the bus directory is still there. */
@@ -51,6 +51,8 @@ export interface RunEnd {
   readonly report: RunReport;
   /** What ended the reading of tasks or the printing of output, if anything did. */
   readonly failure: unknown;
+  /** Whether the list was read to its end and every task of it has its result. */
+  readonly finished: boolean;
   /** Processes that could not be ended. */
   readonly left: readonly number[];
 }
@@ -67,7 +69,8 @@ export class Run {
   private readonly swarm: Swarm;
   private readonly output: Output;
   private readonly latency = { task: new LatencyCounts(), result: new LatencyCounts() };
-  private readonly failures = new Failures();
+  private readonly recorder: Recorder;
+  private readonly failures: Failures;
   /** When the attempt under way was published, Unix milliseconds. */
   private readonly publishedAt = new Map<number, number>();
   private readonly outgoing = new Map<string, TaskPayload[]>();
@@ -77,6 +80,7 @@ export class Run {
   private countedMs = 0;
   private failure: unknown;
   private total: number | undefined;
+  private listRead = false;
   private turning = false;
   private lost = false;
   private closed = false;
@@ -93,8 +97,12 @@ export class Run {
     };
     this.swarm = options.openSwarm(events);
     const teams = this.swarm.coordinators.map((id, n) => ({ id, workers: shape.teams[n] as number }));
-    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs: limits.killGraceMs });
-    this.output = options.openOutput((error) => this.fail(error));
+    const onFailure = (error: unknown): void => this.fail(error);
+    this.recorder = options.openRecorder(() => this.state.counts.retried, onFailure);
+    const { counts: earlier, failures } = this.recorder.earlier;
+    this.failures = failures;
+    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs: limits.killGraceMs, earlier });
+    this.output = options.openOutput(this.recorder, onFailure);
   }
 
   /** Resolves when every task has its result and nothing of the run is left but its bus. */
@@ -118,6 +126,7 @@ export class Run {
     clearTimeout(limit);
     for (const timer of timers) clearInterval(timer);
     await this.output.end();
+    this.recorder.flush();
     this.sample();
     // Without a bus nobody can be asked to end: `finish` ends every descendant in any case.
     if (!this.lost) await this.swarm.end();
@@ -131,7 +140,7 @@ export class Run {
   }
 
   private async readTasks(): Promise<void> {
-    const { source, joblog } = this.options;
+    const { source } = this.options;
     let reading: Promise<void> | undefined;
     let handled = 0;
     let burst = FIRST_BURST;
@@ -143,7 +152,10 @@ export class Run {
           continue;
         }
         const next = source.next();
-        if (next === "end") return;
+        if (next === "end") {
+          this.listRead = true;
+          return;
+        }
         if (next === "wait") {
           this.flush();
           reading ??= source.more().finally(() => {
@@ -151,7 +163,7 @@ export class Run {
           });
           // Input may be long in coming; a run that ends meanwhile does not wait for it.
           await Promise.race([reading, this.change()]);
-        } else if (joblog?.finished.has(next.seq) !== true) this.handle({ type: "task_available", task: next });
+        } else if (!this.recorder.has(next.seq)) this.handle({ type: "task_available", task: next });
         if (++handled === burst) {
           handled = 0;
           burst = Math.min(2 * burst, BURST);
@@ -218,8 +230,6 @@ export class Run {
       case "settle": {
         const { task, result } = command;
         if (!succeeded(result)) this.failures.add(result);
-        // A cancelled task is not logged: `--resume` runs it again.
-        if (result.reason !== "cancelled") this.log(() => this.options.joblog?.write(task, result));
         this.output.add(task, result);
         return;
       }
@@ -238,14 +248,6 @@ export class Run {
       const now = unixSeconds() * 1000;
       for (const task of tasks) this.publishedAt.set(task.seq, now);
       this.swarm.dispatch(coordinator, tasks);
-    }
-  }
-
-  private log(write: () => void): void {
-    try {
-      write();
-    } catch (error) {
-      this.fail(error);
     }
   }
 
@@ -289,9 +291,9 @@ export class Run {
 
   private progress(): void {
     const { counts, active } = this.state;
-    this.options.onProgress?.(
-      progressText({ counts, total: this.total, active, elapsedMs: monotonicMs() - this.startMs }),
-    );
+    const elapsedMs = monotonicMs() - this.startMs;
+    const earlier = this.recorder.earlier.seqs.size;
+    this.options.onProgress?.(progressText({ counts, total: this.total, active, earlier, elapsedMs }));
   }
 
   private finish(): RunEnd {
@@ -329,7 +331,8 @@ export class Run {
       orphans_ended: orphans.ended,
       orphans_left: orphans.left.length,
     };
-    return { report, failure: this.failure, left: orphans.left };
+    const finished = this.listRead && report.tasks.cancelled === 0 && this.failure === undefined;
+    return { report, failure: this.failure, finished, left: orphans.left };
   }
 }
 

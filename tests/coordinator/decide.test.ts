@@ -311,3 +311,18 @@ test("a run without tasks is completed when the list has ended", () => {
   expect(state.done).toBe(true);
   expect(state.status).toBe("completed");
 });
+
+describe("a run that is resumed", () => {
+  test("counts what an earlier execution has recorded", () => {
+    const state = run({ earlier: { completed: 3, failed: 1, timed_out: 1, retried: 4 } });
+    expect(state.counts).toEqual({ total: 5, completed: 3, failed: 1, timed_out: 1, cancelled: 0, retried: 4 });
+    add(state, task(6));
+    state.handle({ type: "tasks_ended" });
+    state.handle({ type: "result", result: result(6) });
+    expect(state.counts).toMatchObject({ total: 6, completed: 4 });
+    expect([state.done, state.status]).toEqual([true, "failed"]);
+    const good = run({ earlier: { completed: 3, failed: 0, timed_out: 0, retried: 0 } });
+    good.handle({ type: "tasks_ended" });
+    expect([good.done, good.status]).toEqual([true, "completed"]);
+  });
+});
