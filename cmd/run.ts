@@ -63,7 +63,8 @@ async function runSwarm({ args, rest, env }: Context<typeof runArgs>): Promise<n
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
     const onProgress = progress?.show;
     const busIsThere = (): boolean => isBus(busDir);
-    const files = { joblog, busBytes, busIsThere };
+    const busDamaged = (): number => bus.damaged(true);
+    const files = { joblog, busBytes, busDamaged, busIsThere };
     const swarm = new Run({ ...run, ...files, lineBuffer, openSwarm, openOutput, onProgress, onWarning: warn });
     catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       swarm.stop("interrupted", caught === 0 ? limits.killGraceMs : 0);

@@ -5,6 +5,7 @@ import { ownIdentity } from "../os/process.ts";
 import type { Registered, Registration } from "./contract.ts";
 import { A, CHAIN, SLOT_AWAY, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
 import { takeHosting } from "./leases.ts";
+import { sealStanding } from "./seals.ts";
 import { clean, dirty, type Shard } from "./shard.ts";
 import { allocateSlot, depthOf, findSlot, hashOf, slotWord } from "./slots.ts";
 
@@ -30,6 +31,7 @@ export function occupy(shard: Shard, { id, team }: Registration, role: number): 
   words[at + A.incarnation] = incarnation;
   words[at + A.hostPid] = ownIdentity().pid;
   Atomics.store(words, at + A.state, SLOT_HOSTED);
+  sealStanding(words, at);
   clean(shard);
   return { status: "registered", incarnation };
 }
@@ -48,6 +50,7 @@ export function vacate(shard: Shard, slot: number): number {
   words[at + A.bell] = 0;
   words[at + A.bell + 1] = 0;
   Atomics.store(words, at + A.state, unread === 0 ? SLOT_FREE : SLOT_AWAY);
+  sealStanding(words, at);
   clean(shard);
   return unread;
 }

@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly openOutput: (onFailure: (error: unknown) => void) => Output;
   /** Given where the report is wanted: it looks at every file of the bus. */
   readonly busBytes: (() => number) | undefined;
+  /** In how many places the bus was found damaged. */
+  readonly busDamaged: () => number;
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
   readonly onProgress: ((text: string) => void) | undefined;
@@ -309,6 +311,7 @@ export class Run {
       failures: this.failures.listed,
       failures_omitted: this.failures.omitted,
       orphans_ended: orphans.ended,
+      bus_damaged: this.options.busDamaged(),
     };
     return { report, failure: this.failure, left: orphans.left };
   }

@@ -40,6 +40,8 @@ export interface RunReport {
   readonly failures_omitted: number;
   /** Processes that agents had left behind and that were ended with the run. */
   readonly orphans_ended: number;
+  /** Places in which the run's bus was found damaged, and mended. */
+  readonly bus_damaged: number;
 }
 
 const withRate = (counts: DeliveryCounts): DeliveryReport => ({ ...counts, rate: deliveryRate(counts) });
