@@ -275,13 +275,20 @@ class OpenBus implements Bus {
     let slot = findSlot(shard, id);
     // Another process may have added slots beyond what is mapped here: look again under the lock, which maps them. And a
     // slot that is not what was written may be the one that is sought.
-    if (slot < 0) {
+    if (slot < 0 || !this.looksSound(shard, slot)) {
       slot = withShard(shard, () => {
+        const found = findSlot(shard, id);
+        if (found >= 0 && this.looksSound(shard, found)) return found;
         audit(shard);
         return findSlot(shard, id);
       });
     }
     return slot < 0 ? undefined : { shard, slot };
+  }
+
+  /** Whether a slot's generation is sealed; without the lock, of a slot under change, nothing can be said. */
+  private looksSound(shard: Shard, slot: number): boolean {
+    return !isClean(shard) || isChainSealed(shard.index.words, slotWord(slot), CHAIN.data);
   }
 
   private mustFind(id: string): { shard: Shard; slot: number } {

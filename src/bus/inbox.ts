@@ -240,7 +240,8 @@ export function takeOldest(
   }
   words[chainAt + C.head] = depth === 0 ? 0 : head;
   if (depth === 0) words[chainAt + C.tail] = 0;
-  words[chainAt + C.taken] = taken;
+  // With nothing unread everything is taken, what was sent and then lost as well.
+  words[chainAt + C.taken] = depth === 0 ? (words[chainAt + C.sequence] as number) : taken;
   Atomics.store(words, chainAt + C.depth, depth);
   sealChain(words, slotWord(slot), chain);
   for (const [entry, records, bytes] of perSegment) countLive(shard, entry, -records, -bytes);

@@ -102,6 +102,17 @@ export function findPair(shard: Shard, key: PairKey): number | undefined {
   return pair;
 }
 
+/** Whether every entry is as it was written. Under the lock. */
+export function arePairsSound(shard: Shard): boolean {
+  if (shard.index.words[H.pairsNumber] === 0) return true;
+  const mapping = table(shard);
+  if (mapping === undefined) return true; // It is there and cannot be mapped now.
+  for (let word = 0; word + PAIR_WORDS <= mapping.words.length; word += PAIR_WORDS) {
+    if (mapping.words[word] !== 0 && !isPairSealed(mapping.words, word)) return false;
+  }
+  return countPairs(mapping) === shard.index.words[H.pairsUsed];
+}
+
 function countPairs(mapping: Mapping): number {
   let used = 0;
   for (let word = 0; word + PAIR_WORDS <= mapping.words.length; word += PAIR_WORDS)

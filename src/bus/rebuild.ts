@@ -13,7 +13,7 @@
  */
 
 import { fileSize } from "../os/file.ts";
-import { countFaults } from "./audit.ts";
+import { countFaults, isIdentitySound } from "./audit.ts";
 import { A, C, CHANGING, FLAG_BLOB, H, LAYOUT, MAGIC_INDEX, S, SLOT_BYTES, SLOTS_BYTE } from "./layout.ts";
 import { type Adopted, adoptSegments } from "./mend.ts";
 import { findPair, mendPairs, recordSequence, reservePair } from "./pairs.ts";
@@ -32,6 +32,7 @@ interface Unread {
 }
 
 export function rebuildShard(shard: Shard): void {
+  if (process.env["DBG"]) console.error("REBUILD", shard.index.words[2], new Error().stack?.split("\n").slice(2,6).join(" "));
   const died = Atomics.load(shard.index.words, H.dirty) === CHANGING;
   let damaged = mendHeader(shard, died);
   const words = shard.index.words;
@@ -52,6 +53,7 @@ export function rebuildShard(shard: Shard): void {
   for (const { entry } of segments.adopted) sealEntry(words, entryWord(entry));
   words[H.tail] =
     segments.adopted.length === 0 ? 0 : (segments.adopted[segments.adopted.length - 1] as Adopted).entry + 1;
+  if (process.env["DBG"]) console.error("damaged", damaged, segments.damaged);
   if (!died) damaged = Math.max(1, damaged);
   words[H.damaged] = (words[H.damaged] as number) + damaged;
   words[H.repairs] = (words[H.repairs] as number) + 1;
@@ -80,17 +82,20 @@ function mendHeader(shard: Shard, died: boolean): number {
   }
   // A number given twice would be taken for the mapped segment of before by processes that still have that.
   words[H.nextNumber] = last + 1 + NUMBERS_SKIPPED;
-  Atomics.store(words, H.slotsUsed, lastSlot(words, capacity) + 1);
+  Atomics.store(words, H.slotsUsed, countSlots(shard, capacity));
   words[H.damaged] = countKept(shard);
   words[H.repairs] = 0;
   return 1;
 }
 
-/** The last slot that was ever written; -1 if none. */
-function lastSlot(words: Uint32Array, capacity: number): number {
-  let slot = capacity - 1;
-  while (slot >= 0 && words.subarray(slotWord(slot), slotWord(slot + 1)).every((word) => word === 0)) slot--;
-  return slot;
+/** How many slots are in use, by what they hold: up to the last sealed one, or to what the header says, if that may be. */
+function countSlots(shard: Shard, capacity: number): number {
+  const { words } = shard.index;
+  let sealed = capacity;
+  while (sealed > 0 && !isIdentitySound(shard, sealed - 1)) sealed--;
+  const said = words[H.slotsUsed] as number;
+  const holds = (slot: number): boolean => words.subarray(slotWord(slot), slotWord(slot + 1)).some((word) => word !== 0);
+  return said > sealed && said <= capacity && holds(said - 1) ? said : sealed;
 }
 
 /** What a chain said before it was cleared, where that can be believed. */
@@ -143,6 +148,7 @@ function collect(
     const before = chains.get(at);
     const passed = before !== undefined && !isLater(inboxSequence, before.taken);
     const taken = before === undefined || died ? isTaken(place) || passed : passed;
+    if (process.env["DBG"]) console.error("REC", slot, header.chain, inboxSequence, before, taken, isTaken(place), new TextDecoder().decode(place.bytes.subarray(place.at+56,place.at+190)).slice(60));
     if (!taken) unread.push({ header, position, place });
     else if (!isTaken(place)) markTaken(place);
   });

@@ -12,6 +12,7 @@ import type { Swept } from "./contract.ts";
 import { FLAG_BLOB, H, positionOf, R, S, SEGMENT_HEADER_BYTES, SLOT_HOSTED, TABLE_ENTRIES } from "./layout.ts";
 import { freeHosting, isHostedHere, takeHosting } from "./leases.ts";
 import { bodyOf, inspect, isTaken, lengthOf } from "./record.ts";
+import { arePairsSound } from "./pairs.ts";
 import { entryWord, placeOf } from "./segments.ts";
 import { repair, type Shard, withShard } from "./shard.ts";
 import { isTenanted, slotId, slotState, slotsUsed } from "./slots.ts";
@@ -27,7 +28,7 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
     withShard(shard, () => {
       audit(shard);
       vacateDead(shard, agents);
-      if (!nameBlobs(shard, named)) {
+      if (!nameBlobs(shard, named) || !arePairsSound(shard)) {
         // A body that nobody names is removed below: first let every record be readable that can be.
         repair(shard);
         nameBlobs(shard, named);

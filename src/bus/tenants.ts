@@ -70,8 +70,8 @@ export function mendSlots(shard: Shard, segments: readonly Adopted[], died: bool
       unsettled.push(slot);
     }
   }
-  if (lost.length > 0) findTenants(shard, segments, new Set(lost));
-  const known = unsettled.filter((slot) => slotState(shard, slot) !== SLOT_LOST);
+  const nobodys = lost.length > 0 ? findTenants(shard, segments, new Set(lost)) : [];
+  const known = unsettled.filter((slot) => !nobodys.includes(slot));
   // For the time being, so that their records are looked at.
   for (const slot of known) words[slotWord(slot) + A.state] = SLOT_AWAY;
   return known;
@@ -87,8 +87,9 @@ interface Tenant {
   readonly generation: number;
 }
 
-/** Finds out whose these slots are from what is left of them and from their records; what nobody says is lost. */
-function findTenants(shard: Shard, segments: readonly Adopted[], slots: ReadonlySet<number>): void {
+/** Finds out whose these slots are from what is left of them and from their records; those of which nobody says it. */
+function findTenants(shard: Shard, segments: readonly Adopted[], slots: ReadonlySet<number>): number[] {
+  const nobodys: number[] = [];
   const said = new Map<number, Tenant[]>();
   eachRecord(shard, segments, (place, { slot, generation, flags }) => {
     if (!slots.has(slot) || (flags & FLAG_BLOB) !== 0) return;
@@ -104,9 +105,13 @@ function findTenants(shard: Shard, segments: readonly Adopted[], slots: Readonly
     const at = slotWord(slot);
     const tenant = tenantOf(shard, slot, said.get(slot) ?? []);
     if (tenant === undefined || elsewhere.has(tenant.id)) {
+      nobodys.push(slot);
       free(shard, slot);
-      words[at + A.state] = SLOT_LOST;
-      sealStanding(words, at);
+      // Whoever hosts it keeps the right to: nobody else could be its host.
+      if (isHosted(shard, slot)) {
+        words[at + A.state] = SLOT_LOST;
+        sealStanding(words, at);
+      }
       continue;
     }
     elsewhere.add(tenant.id);
@@ -118,6 +123,7 @@ function findTenants(shard: Shard, segments: readonly Adopted[], slots: Readonly
     words.set(kept, at);
     words[at + A.standing] = standing;
   }
+  return nobodys;
 }
 
 /** Words that agree are right: the id with its hash, the generation with the seal of a chain, both with a record. */
@@ -142,16 +148,20 @@ function recipientOf(place: Place): string | undefined {
   return typeof to === "string" && isAgentId(to) ? to : undefined;
 }
 
+function isHosted(shard: Shard, slot: number): boolean {
+  if (isHostedHere(shard, slot)) return true;
+  const free = takeHosting(shard, slot);
+  if (free) freeHosting(shard, slot);
+  return !free;
+}
+
 /** Of the slots whose state nothing says: hosted if a living process holds the right to, else by what is unread. */
 export function settleStates(shard: Shard, unsettled: readonly number[]): void {
   const { words } = shard.index;
   for (const slot of unsettled) {
     const at = slotWord(slot);
-    let state: number = SLOT_HOSTED;
-    if (!isHostedHere(shard, slot) && takeHosting(shard, slot)) {
-      freeHosting(shard, slot);
-      state = depthOf(shard, slot, CHAIN.data) + depthOf(shard, slot, CHAIN.control) > 0 ? SLOT_AWAY : SLOT_FREE;
-    }
+    const unread = depthOf(shard, slot, CHAIN.data) + depthOf(shard, slot, CHAIN.control);
+    const state = isHosted(shard, slot) ? SLOT_HOSTED : unread > 0 ? SLOT_AWAY : SLOT_FREE;
     Atomics.store(words, at + A.state, state);
     sealStanding(words, at);
   }
