@@ -32,7 +32,6 @@ interface Unread {
 }
 
 export function rebuildShard(shard: Shard): void {
-  if (process.env["DBG"]) console.error("REBUILD", shard.index.words[2], new Error().stack?.split("\n").slice(2,6).join(" "));
   const died = Atomics.load(shard.index.words, H.dirty) === CHANGING;
   let damaged = mendHeader(shard, died);
   const words = shard.index.words;
@@ -53,7 +52,6 @@ export function rebuildShard(shard: Shard): void {
   for (const { entry } of segments.adopted) sealEntry(words, entryWord(entry));
   words[H.tail] =
     segments.adopted.length === 0 ? 0 : (segments.adopted[segments.adopted.length - 1] as Adopted).entry + 1;
-  if (process.env["DBG"]) console.error("damaged", damaged, segments.damaged);
   if (!died) damaged = Math.max(1, damaged);
   words[H.damaged] = (words[H.damaged] as number) + damaged;
   words[H.repairs] = (words[H.repairs] as number) + 1;
@@ -94,7 +92,8 @@ function countSlots(shard: Shard, capacity: number): number {
   let sealed = capacity;
   while (sealed > 0 && !isIdentitySound(shard, sealed - 1)) sealed--;
   const said = words[H.slotsUsed] as number;
-  const holds = (slot: number): boolean => words.subarray(slotWord(slot), slotWord(slot + 1)).some((word) => word !== 0);
+  const holds = (slot: number): boolean =>
+    words.subarray(slotWord(slot), slotWord(slot + 1)).some((word) => word !== 0);
   return said > sealed && said <= capacity && holds(said - 1) ? said : sealed;
 }
 
@@ -148,7 +147,6 @@ function collect(
     const before = chains.get(at);
     const passed = before !== undefined && !isLater(inboxSequence, before.taken);
     const taken = before === undefined || died ? isTaken(place) || passed : passed;
-    if (process.env["DBG"]) console.error("REC", slot, header.chain, inboxSequence, before, taken, isTaken(place), new TextDecoder().decode(place.bytes.subarray(place.at+56,place.at+190)).slice(60));
     if (!taken) unread.push({ header, position, place });
     else if (!isTaken(place)) markTaken(place);
   });

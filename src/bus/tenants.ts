@@ -4,6 +4,7 @@
  */
 import { isAgentId, type Message } from "../message/message.ts";
 import { isIdentitySound } from "./audit.ts";
+import { loadBlob } from "./blobs.ts";
 import {
   A,
   CHAIN,
@@ -92,8 +93,8 @@ function findTenants(shard: Shard, segments: readonly Adopted[], slots: Readonly
   const nobodys: number[] = [];
   const said = new Map<number, Tenant[]>();
   eachRecord(shard, segments, (place, { slot, generation, flags }) => {
-    if (!slots.has(slot) || (flags & FLAG_BLOB) !== 0) return;
-    const id = recipientOf(place);
+    if (!slots.has(slot)) return;
+    const id = recipientOf(shard, place, (flags & FLAG_BLOB) !== 0);
     const known = said.get(slot) ?? [];
     if (id === undefined || known.some((one) => one.id === id && one.generation === generation)) return;
     said.set(slot, [...known, { id, generation }]);
@@ -143,8 +144,10 @@ function tenantOf(shard: Shard, slot: number, said: readonly Tenant[]): Tenant |
 }
 
 /** Whom a message's text names; undefined where that is no agent. The record is whole. */
-function recipientOf(place: Place): string | undefined {
-  const { to } = JSON.parse(decoder.decode(bodyOf(place))) as Partial<Message>;
+function recipientOf(shard: Shard, place: Place, isBlob: boolean): string | undefined {
+  const body = isBlob ? loadBlob(`${shard.dir}/../..`, bodyOf(place)) : bodyOf(place);
+  if (body === undefined) return undefined;
+  const { to } = JSON.parse(decoder.decode(body)) as Partial<Message>;
   return typeof to === "string" && isAgentId(to) ? to : undefined;
 }
 
