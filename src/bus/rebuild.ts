@@ -33,15 +33,13 @@ interface Unread {
 
 export function rebuildShard(shard: Shard): void {
   const died = Atomics.load(shard.index.words, H.dirty) === CHANGING;
-  let damaged = mendHeader(shard, died);
+  const headerFaults = mendHeader(shard, died);
   const words = shard.index.words;
-  if (!died) {
-    const faults = damaged + countFaults(shard);
-    if (faults > 0) keep(shard, "index", shard.index.bytes);
-    damaged = faults;
-  }
+  const faults = died ? 0 : headerFaults + countFaults(shard);
+  if (faults > 0) keep(shard, "index", shard.index.bytes);
   const segments = adoptSegments(shard);
-  damaged += segments.damaged + mendPairs(shard, died);
+  if (headerFaults > 0) countNamedSlots(shard, segments.adopted);
+  let damaged = faults + segments.damaged + mendPairs(shard, died);
   const unsettled = mendSlots(shard, segments.adopted, died);
   const chains = readChains(shard, died);
   const unread = collect(shard, segments.adopted, chains, died);
@@ -95,6 +93,15 @@ function countSlots(shard: Shard, capacity: number): number {
   const holds = (slot: number): boolean =>
     words.subarray(slotWord(slot), slotWord(slot + 1)).some((word) => word !== 0);
   return said > sealed && said <= capacity && holds(said - 1) ? said : sealed;
+}
+
+/** As many slots as records name are in use, whatever they hold. */
+function countNamedSlots(shard: Shard, segments: readonly Adopted[]): void {
+  const { words } = shard.index;
+  eachRecord(shard, segments, (_, { slot }) => {
+    if (slot < (words[H.slotCapacity] as number) && slot >= (words[H.slotsUsed] as number))
+      Atomics.store(words, H.slotsUsed, slot + 1);
+  });
 }
 
 /** What a chain said before it was cleared, where that can be believed. */
