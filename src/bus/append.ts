@@ -15,8 +15,8 @@ import {
   wholeLength,
   writeRecord,
 } from "./record.ts";
-import { isChainSealed, isEntrySealed, sealChain, setHeader } from "./seals.ts";
-import { countLive, entryWord, type Place, placeOf, rotate, segmentAt } from "./segments.ts";
+import { isChainSealed, sealChain, setHeader } from "./seals.ts";
+import { countLive, type Place, placeOf, rotate } from "./segments.ts";
 import { beyondRepair, clean, dirty, isClean, repair, type Shard } from "./shard.ts";
 import { chainWord, findSlot, isTenanted, slotWord } from "./slots.ts";
 
@@ -89,7 +89,7 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
   const inboxSequence = (lastInbox + 1) >>> 0;
   const tail = words[chainAt + C.tail] as number;
   const before = tail === 0 ? undefined : placeOf(shard, tail);
-  if (pair === PAIRS_DAMAGED || !isTailSound(shard)) return undefined;
+  if (pair === PAIRS_DAMAGED) return undefined;
   if (tail !== 0 && !isLastOf(shard, before, slot, chain, lastInbox)) return undefined;
   const place = writeRecord(
     shard,
@@ -106,6 +106,7 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
     },
     parcel.body,
   );
+  if (place === undefined) return undefined;
   const position = positionOf(place.entry, place.at);
   if (before === undefined) words[chainAt + C.head] = position;
   else {
@@ -124,12 +125,6 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
   sealChain(words, at, chain);
   clean(shard);
   return { status: "accepted", sequence, bell: Atomics.exchange(words, slotWord(slot) + A.bell + chain, 0) };
-}
-
-/** Whether the segment that is appended to is there, and ends where it did. */
-function isTailSound(shard: Shard): boolean {
-  const entry = (shard.index.words[H.tail] as number) - 1;
-  return isEntrySealed(shard.index.words, entryWord(entry)) && segmentAt(shard, entry) !== undefined;
 }
 
 /** Whether the record at a chain's end is one of that chain, no later than the last that was sent. */

@@ -101,13 +101,17 @@ function moveRecord(shard: Shard, position: number): void {
   if (!mine || tailRoom(shard) < bytes) return;
   const chainAt = chainWord(slot, chain);
   const isHead = words[chainAt + C.head] === position;
-  const sealed = isChainSealed(words, slotWord(slot), chain) && isEntrySealed(words, entryWord(tailOf(shard)));
+  const sealed = isChainSealed(words, slotWord(slot), chain);
   const before = isHead || !sealed ? undefined : leadingTo(shard, header, position);
   if (!sealed || (before === undefined && !isHead)) {
     suspect(shard);
     return;
   }
   const copy = writeRecord(shard, header, bodyOf(old));
+  if (copy === undefined) {
+    suspect(shard);
+    return;
+  }
   const moved = positionOf(copy.entry, copy.at);
   copyAttempts(old, copy);
   linkNext(copy, nextOf(old));
@@ -120,8 +124,6 @@ function moveRecord(shard: Shard, position: number): void {
   countLive(shard, copy.entry, 1, bytes);
   countLive(shard, entryOf(position), -1, -bytes);
 }
-
-const tailOf = (shard: Shard): number => (shard.index.words[H.tail] as number) - 1;
 
 /** The record of this one's chain that leads to it; undefined if none does, which only damage makes. */
 function leadingTo(shard: Shard, { slot, chain, generation }: RecordHeader, to: number): Place | undefined {

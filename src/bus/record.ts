@@ -18,7 +18,7 @@ import {
   S,
   TAKEN,
 } from "./layout.ts";
-import { addToEntry } from "./seals.ts";
+import { addToEntry, isEntrySealed } from "./seals.ts";
 import { entryWord, type Place, segmentAt } from "./segments.ts";
 import type { Shard } from "./shard.ts";
 
@@ -53,15 +53,17 @@ export const bodyBound = (body: string | Uint8Array): number =>
 /**
  * Writes and commits a record at the tail, which has room for it; a text is encoded in place. Links and counts are the
  * caller's. Between `dirty` and `clean`: a death before the commit leaves nothing, one after it leaves a whole record that
- * the rebuild finds. `charge` 0 stands for the body's own length.
+ * the rebuild finds. `charge` 0 stands for the body's own length. Undefined where the tail is not what it was, or not to be
+ * mapped: nothing has been written then.
  */
-export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): Place {
+export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): Place | undefined {
   const entry = (shard.index.words[H.tail] as number) - 1;
   const usedAt = entryWord(entry) + S.used;
   const at = shard.index.words[usedAt] as number;
   const bound = recordBytes(bodyBound(body));
   const segment = segmentAt(shard, entry);
-  assert(segment !== undefined && at + bound <= shard.segmentBytes, "the tail segment has room for the record");
+  if (segment === undefined || !isEntrySealed(shard.index.words, entryWord(entry))) return undefined;
+  assert(at + bound <= shard.segmentBytes, "the tail segment has room for the record");
   const { words, bytes } = segment.mapping;
   const word = at >>> 2;
   Atomics.store(words, word + R.commit, (IN_PROGRESS | bound) >>> 0);

@@ -132,7 +132,7 @@ export class Trial {
     }
     for (let left = 20 + random.below(40); left > 0; left--) {
       const inbox = this.inboxes[random.below(this.inboxes.length)] as Inbox;
-      const large = this.kind === "blob" ? 4 : this.kind === "mixture" ? 15 : 50;
+      const large = this.kind === "blob" ? 12 : this.kind === "mixture" ? 15 : 50;
       this.send(bus, inbox, random.below(large) === 0 ? 20_000 + random.below(20_000) : random.below(1500));
       if (random.below(12) === 0) this.take(bus, this.inboxes[random.below(this.inboxes.length)] as Inbox);
     }
