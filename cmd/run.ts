@@ -71,8 +71,9 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
     const onProgress = progress?.show;
     const busIsThere = (): boolean => isBus(busDir);
+    const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
-    const there = { busBytes, busIsThere, guardian };
+    const there = { busBytes, busDamaged, busIsThere, guardian };
     const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, onProgress, onWarning: warn });
     catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       swarm.stop("interrupted", caught === 0 ? limits.killGraceMs : 0);

@@ -36,6 +36,8 @@ export const limits = {
   slotsPerGrowth: 128,
   pairsInitial: 512,
   pairsPerShard: 262_144,
+  /** Files of damaged bytes kept for a person, of each shard. */
+  damagedKept: 8,
 
   // Waiting
   lockWaitMs: 10_000,

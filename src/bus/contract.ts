@@ -83,6 +83,7 @@ export interface Swept {
   readonly agents: string[];
   readonly bells: number;
   readonly blobs: number;
+  /** Places that were ever found damaged on this bus: what was accepted there may be lost. */
   readonly damaged: number;
 }
 
@@ -126,6 +127,11 @@ export interface Bus {
   bell(): Bell;
   /** Removes what dead processes left: hosts, bells, blobs that no message names. */
   sweep(): Swept;
+  /**
+   * In how many places this bus was ever found damaged and mended: a look at the memory of the shards that are open here, or
+   * of all. What was damaged is kept in its files `shards/NN/damaged-*`.
+   */
+  damaged(everywhere?: boolean): number;
   /** What the bus's messages and index occupy: bytes. */
   bytes(): number;
   close(): void;

@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly openOutput: (recorder: Recorder, onFailure: (error: unknown) => void) => Output;
   /** Given where the report is wanted: it looks at every file of the bus. */
   readonly busBytes: (() => number) | undefined;
+  /** In how many places the bus was found damaged. */
+  readonly busDamaged: () => number;
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
   readonly guardian: Guardian;
@@ -330,6 +332,7 @@ export class Run {
       failovers: this.swarm.failovers,
       orphans_ended: orphans.ended,
       orphans_left: orphans.left.length,
+      bus_damaged: this.options.busDamaged(),
     };
     const finished = this.listRead && report.tasks.cancelled === 0 && this.failure === undefined;
     return { report, failure: this.failure, finished, left: orphans.left };

@@ -45,6 +45,8 @@ export interface RunReport {
   readonly orphans_left: number;
   /** Coordinators that died, and what became of their teams. */
   readonly failovers: readonly Failover[];
+  /** Places in which the run's bus was found damaged, and mended. */
+  readonly bus_damaged: number;
 }
 
 const withRate = (counts: DeliveryCounts): DeliveryReport => ({ ...counts, rate: deliveryRate(counts) });
