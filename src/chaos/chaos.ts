@@ -53,6 +53,12 @@ const sendersFor = (agents: number): string[] =>
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** @throws CfnError cannot_create */
+function writeWhole(path: string, text: string): void {
+  const wrote = replaceFile(path, text);
+  if (wrote < 0) throw new CfnError("cannot_create", `cannot write ${path}: ${errorText(-wrote)}`);
+}
+
 export class Chaos {
   private readonly place: ChaosPlace;
   private readonly ledger: Ledger;
@@ -114,7 +120,9 @@ export class Chaos {
       this.killer.end();
       await this.senders.end();
       this.ledger.drain(this.senderIds);
-      return this.conclude();
+      const outcome = this.conclude();
+      if (this.place.kept) writeWhole(runPaths.outcome(this.place.dir), `${JSON.stringify(outcome, null, 2)}\n`);
+      return outcome;
     } finally {
       this.cleanUp();
     }
@@ -168,21 +176,20 @@ export class Chaos {
 
   private prepare(): void {
     const { dir } = this.place;
-    const files = [
-      [runPaths.script(dir), agentScript],
-      [runPaths.tasks(dir), taskList({ ...this.request, inboxes: this.inboxes }, runPaths.script(dir))],
-    ] as const;
-    for (const [path, text] of files) {
-      const wrote = replaceFile(path, text);
-      if (wrote < 0) throw new CfnError("cannot_create", `cannot write ${path}: ${errorText(-wrote)}`);
-    }
+    writeWhole(runPaths.script(dir), agentScript);
+    writeWhole(runPaths.tasks(dir), taskList({ ...this.request, inboxes: this.inboxes }, runPaths.script(dir)));
   }
 
   /** Strikes as planned, reading the sinks all the while, until the run has ended. */
   private async rage(): Promise<void> {
-    const ended = this.trial.ended.finally(() => {
-      this.isOver = true;
-    });
+    let failure: unknown;
+    this.trial.ended
+      .catch((error: unknown) => {
+        failure = error;
+      })
+      .finally(() => {
+        this.isOver = true;
+      });
     const latest = monotonicMs() + limits.chaosStartMs;
     while (!this.isOver && !this.interrupted && this.agents.started === 0 && monotonicMs() < latest) await this.turn();
     if (this.agents.started === 0 && !this.interrupted) {
@@ -202,7 +209,7 @@ export class Chaos {
     }
     for (const strike of strikes) this.killer.miss(strike);
     this.hung = !this.isOver && !this.interrupted;
-    if (this.isOver) await ended;
+    if (failure !== undefined) throw failure;
   }
 
   private async turn(): Promise<void> {

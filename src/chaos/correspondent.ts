@@ -2,6 +2,7 @@
 import type { Bus } from "../bus/contract.ts";
 import { CfnError } from "../errors.ts";
 import type { Draft } from "../message/message.ts";
+import { sleepMs } from "../os/clock.ts";
 import { type Dice, dice } from "./dice.ts";
 import { EvidenceFile, evidencePaths } from "./evidence.ts";
 import { Reader } from "./inbox.ts";
@@ -24,6 +25,9 @@ const LETTERS_MOST = 8;
 /** Now and then so many at once: an inbox that is not read fills up. */
 const BURST = 600;
 const BURST_ONE_IN = 80;
+/** Time spent, every so often, at the two moments at which a death leaves something to sort out: it is to be met there. */
+const DAWDLE_MS = 30;
+const DAWDLE_ONE_IN = 8;
 /** One in so many is too large for a record and travels as a file. */
 const LARGE_ONE_IN = 100;
 const LARGE_BYTES = 40_000;
@@ -45,7 +49,7 @@ export class Correspondent {
       throw new CfnError("unavailable", `cannot register ${id}: ${registered.status}`);
     this.chance = dice(seed, `${id}/${generation}`);
     this.file = new EvidenceFile(evidencePaths.sender(dir, id));
-    this.reader = new Reader(bus, id, dir);
+    this.reader = new Reader(bus, id, dir, () => this.dawdle());
   }
 
   /** Until `stop`. */
@@ -61,6 +65,10 @@ export class Correspondent {
 
   stop(): void {
     this.stopped = true;
+  }
+
+  private dawdle(): void {
+    if (this.chance.below(DAWDLE_ONE_IN) === 0) sleepMs(DAWDLE_MS);
   }
 
   /** A few letters to one recipient. What is refused is written again another time, under the same number. */
@@ -79,6 +87,7 @@ export class Correspondent {
     const accepted: (string | number)[][] = [];
     for (const sent of bus.sendBatch(drafts)) if (sent.status === "accepted") accepted.push(["acc", sent.msgId, to]);
     this.counts.set(to, done + accepted.length);
+    this.dawdle();
     const refused = drafts.length - accepted.length;
     if (refused > 0) accepted.push(["refused", to, refused]);
     this.file.append(accepted);

@@ -11,6 +11,8 @@ export const runPaths = {
   joblog: (dir: string) => `${dir}/joblog`,
   results: (dir: string) => `${dir}/results`,
   report: (dir: string) => `${dir}/report.json`,
+  /** What was found, as `--json` prints it. */
+  outcome: (dir: string) => `${dir}/outcome.json`,
   /** XDG_STATE_HOME of the run: its journal. */
   state: (dir: string) => `${dir}/state`,
 } as const;

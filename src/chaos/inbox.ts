@@ -14,6 +14,8 @@ export class Reader {
     private readonly bus: Bus,
     readonly id: string,
     dir: string,
+    /** Called between writing down and acknowledging: the moment at which a death costs a message to be handed over again. */
+    private readonly beforeAck: () => void = () => undefined,
   ) {
     this.file = new EvidenceFile(evidencePaths.inbox(dir, id));
   }
@@ -26,6 +28,7 @@ export class Reader {
       const deliveries = this.lease.read(BATCH);
       if (deliveries.length === 0) break;
       this.file.append(deliveries.map((delivery) => this.line(delivery)));
+      this.beforeAck();
       this.lease.ack(deliveries.length);
       taken += deliveries.length;
     }

@@ -106,6 +106,6 @@ export function violationsOf(
   }
   if (messages.received === 0) violations.push("no message was received");
   if (run.hung) violations.push("the run did not end");
-  if (run.exits.at(-1) !== 0) violations.push(`the run ended with status ${run.exits.at(-1)}`);
+  else if (run.exits.at(-1) !== 0) violations.push(`the run ended with status ${run.exits.at(-1)}`);
   return violations;
 }
