@@ -26,8 +26,8 @@ const LETTERS_MOST = 8;
 const BURST = 600;
 const BURST_ONE_IN = 80;
 /** Time spent, every so often, at the two moments at which a death leaves something to sort out: it is to be met there. */
-const DAWDLE_MS = 30;
-const DAWDLE_ONE_IN = 8;
+const DAWDLE_MS = 40;
+const DAWDLE_ONE_IN = { writing: 10, reading: 3 } as const;
 /** One in so many is too large for a record and travels as a file. */
 const LARGE_ONE_IN = 100;
 const LARGE_BYTES = 40_000;
@@ -49,7 +49,7 @@ export class Correspondent {
       throw new CfnError("unavailable", `cannot register ${id}: ${registered.status}`);
     this.chance = dice(seed, `${id}/${generation}`);
     this.file = new EvidenceFile(evidencePaths.sender(dir, id));
-    this.reader = new Reader(bus, id, dir, () => this.dawdle());
+    this.reader = new Reader(bus, id, dir, () => this.dawdle("reading"));
   }
 
   /** Until `stop`. */
@@ -67,8 +67,8 @@ export class Correspondent {
     this.stopped = true;
   }
 
-  private dawdle(): void {
-    if (this.chance.below(DAWDLE_ONE_IN) === 0) sleepMs(DAWDLE_MS);
+  private dawdle(at: keyof typeof DAWDLE_ONE_IN): void {
+    if (this.chance.below(DAWDLE_ONE_IN[at]) === 0) sleepMs(DAWDLE_MS);
   }
 
   /** A few letters to one recipient. What is refused is written again another time, under the same number. */
@@ -87,7 +87,7 @@ export class Correspondent {
     const accepted: (string | number)[][] = [];
     for (const sent of bus.sendBatch(drafts)) if (sent.status === "accepted") accepted.push(["acc", sent.msgId, to]);
     this.counts.set(to, done + accepted.length);
-    this.dawdle();
+    this.dawdle("writing");
     const refused = drafts.length - accepted.length;
     if (refused > 0) accepted.push(["refused", to, refused]);
     this.file.append(accepted);

@@ -77,7 +77,8 @@ export function chaosTable(outcome: ChaosOutcome): string {
   const { seed, agents, coordinators, duration_ms, elapsed_ms, run, clean, violations, messages, results } = outcome;
   const seconds = (elapsed_ms / 1000).toFixed(1);
   const head = `seed ${seed}: ${agents} agents, ${coordinators} coordinators, ${formatDuration(duration_ms)} of chaos, ${seconds} s in all\n`;
-  const story = `run ${run.run_id || "-"}: ${run.status}, exit ${run.exits.join(", ")}; ${run.failovers} failovers, ${run.adopted} agents adopted, ${run.resumes} resumes\n`;
+  const gone = run.resumes > 0 ? `, all gone ${ms(run.master_gone_ms)} after the master at the latest` : "";
+  const story = `run ${run.run_id || "-"}: ${run.status}, exit ${run.exits.join(", ")}; ${run.failovers} failovers, ${run.adopted} agents adopted, ${run.resumes} resumes${gone}\n`;
   const details = clean ? [] : [...messages.examples, ...results.examples].map((text) => `  ${text}\n`);
   const said = clean || run.said === "" ? "" : `  the run said: ${run.said.replaceAll("\n", "\n    ")}\n`;
   const verdict = clean ? "clean: nothing lost, nothing twice, no orphan" : `VIOLATED: ${violations.join(", ")}`;
