@@ -20,6 +20,7 @@ import { becomeSubreaper } from "../os/subreaper.ts";
 import { removeTree } from "../os/tree.ts";
 import { agentScript, taskCount, taskList, taskName } from "./errands.ts";
 import { readFolders, readJoblog, readReport, runPaths } from "./findings.ts";
+import { startGuard } from "./guard.ts";
 import { lastWords, readHistory, readLives } from "./history.ts";
 import { Killer } from "./killer.ts";
 import { Ledger } from "./ledger.ts";
@@ -69,7 +70,9 @@ export class Chaos {
   private readonly plan: readonly Strike[];
   private readonly coordinators: number;
   private readonly senderIds: readonly string[];
+  private readonly environment: EnvironmentBlock;
   private readonly startMs = monotonicMs();
+  private guard = 0;
   private interrupted = false;
   private hung = false;
   private isOver = false;
@@ -89,7 +92,8 @@ export class Chaos {
       if (!this.place.kept) removeTree(dir);
       throw error;
     }
-    const environment = this.environment();
+    const environment = this.makeEnvironment();
+    this.environment = environment;
     this.senders = new Senders({
       program,
       environment,
@@ -99,7 +103,7 @@ export class Chaos {
       busDir: ledger,
       dir,
     });
-    const besides = (): number[] => this.senders.pids();
+    const besides = (): number[] => [this.guard, ...this.senders.pids()];
     this.trial = new Trial({ program, environment, args: this.runArguments(), dir, base, mark, besides });
     this.agents = new LivingAgents(dir);
     this.killer = new Killer({ trial: this.trial, agents: this.agents, senders: this.senders, ledger: this.ledger });
@@ -113,6 +117,7 @@ export class Chaos {
   async run(): Promise<ChaosOutcome | undefined> {
     try {
       this.prepare();
+      this.guard = startGuard(this.request.program, this.environment, this.place);
       this.senders.start();
       this.trial.start();
       await this.rage();
@@ -137,7 +142,7 @@ export class Chaos {
     return [...SINKS, ...this.senderIds];
   }
 
-  private environment(): EnvironmentBlock {
+  private makeEnvironment(): EnvironmentBlock {
     const { mark, ledger, base, dir } = this.place;
     const inherited = Object.entries(this.request.env).filter(([name]) => !name.startsWith("CFN_"));
     return environmentBlock({
@@ -230,8 +235,8 @@ export class Chaos {
       .map(({ taskId, startTicks }) => ({ taskId, at: wallTime(startTicks) }));
     const { deaths } = this.trial;
     // One that hung is ended here: what it leaves are no orphans of its own making.
-    if (this.hung) endDescendants(limits.endWaitMs);
-    const marked = remaining(mark, []);
+    if (this.hung) endDescendants(limits.endWaitMs, [this.guard]);
+    const marked = remaining(mark, [this.guard]);
     endProcesses(marked, limits.endWaitMs);
     const afterMaster = deaths.reduce((sum, { orphans }) => sum + orphans, 0);
     const found = {

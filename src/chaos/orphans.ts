@@ -12,7 +12,7 @@ const decoder = new TextDecoder("latin1");
 const ENVIRONMENT_BYTES_MOST = 4 << 20;
 
 /** Living processes that carry the mark, this one left out. Those of other users cannot be read, and are not ours. */
-function markedProcesses(mark: string): number[] {
+export function markedProcesses(mark: string): number[] {
   const sought = `${markVariable}=${mark}`;
   return listDirectory("/proc")
     .filter((name) => /^[0-9]+$/.test(name) && Number(name) !== process.pid)

@@ -56,23 +56,23 @@ export function quantiles(samplesMs: readonly number[], unmeasured: number): Qua
   return { count: sorted.length, p50_ms: at(0.5), p99_ms: at(0.99), max_ms: at(1), unmeasured };
 }
 
-/** For each strike the first answer to it after it, each answer used once. */
+/**
+ * For each strike the first answer after it. One that comes only after the next strike at the same target, or after one of
+ * `forgets`, answers that: there is none.
+ */
 function match(
   strikes: readonly Struck[],
   answers: readonly { readonly key: string; readonly at: number }[],
+  forgets: readonly number[],
 ): number[] {
   const byKey = new Map<string, number[]>();
-  for (const { key, at } of [...answers].sort((one, other) => one.at - other.at))
-    byKey.set(key, [...(byKey.get(key) ?? []), at]);
-  const samples: number[] = [];
-  for (const { target, at } of [...strikes].sort((one, other) => one.at - other.at)) {
-    const left = byKey.get(target)?.filter((answer) => answer >= at - SLACK_SECONDS) ?? [];
-    const answer = left.shift();
-    if (answer === undefined) continue;
-    byKey.set(target, left);
-    samples.push(Math.max(0, (answer - at) * 1000));
-  }
-  return samples;
+  for (const { key, at } of answers) byKey.set(key, [...(byKey.get(key) ?? []), at]);
+  return strikes.flatMap(({ target, at }) => {
+    const next = strikes.flatMap((other) => (other.target === target && other.at > at ? [other.at] : []));
+    const until = Math.min(...next, ...forgets.filter((moment) => moment > at));
+    const after = (byKey.get(target) ?? []).filter((answer) => answer >= at - SLACK_SECONDS && answer < until);
+    return after.length === 0 ? [] : [Math.max(0, (Math.min(...after) - at) * 1000)];
+  });
 }
 
 /** What comes later than this has another cause. */
@@ -81,8 +81,9 @@ const FOLLOWS_WITHIN_MS = 60_000;
 function measured(
   strikes: readonly Struck[],
   answers: readonly { readonly key: string; readonly at: number }[],
+  forgets: readonly number[] = [],
 ): Quantile {
-  const samples = match(strikes, answers).filter((ms) => ms <= FOLLOWS_WITHIN_MS);
+  const samples = match(strikes, answers, forgets).filter((ms) => ms <= FOLLOWS_WITHIN_MS);
   return quantiles(samples, strikes.length - samples.length);
 }
 
@@ -105,9 +106,11 @@ export function measureRecovery(
     const first = begun.filter((one) => one.at >= at).sort((one, other) => one.at - other.at)[0];
     return first === undefined ? [] : [{ key: "master", at: first.at }];
   });
+  // What the master did not live to write down is not known, and what it then took over again has another cause.
+  const forgets = of("master", "kill").map(({ at }) => at);
   return {
-    coordinators: measured(of("coordinators", "kill"), takeovers(false)),
-    hung_coordinators: { ...measured(of("coordinators", "stop"), takeovers(true)), unmeasured: 0 },
+    coordinators: measured(of("coordinators", "kill"), takeovers(false), forgets),
+    hung_coordinators: { ...measured(of("coordinators", "stop"), takeovers(true), forgets), unmeasured: 0 },
     agents: measured(of("agents", "kill"), starts),
     master: measured(of("master", "kill"), restarts),
   };

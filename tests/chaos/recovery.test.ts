@@ -27,6 +27,21 @@ describe("recovery times", () => {
     expect(coordinators).toEqual({ count: 0, p50_ms: 0, p99_ms: 0, max_ms: 0, unmeasured: 1 });
   });
 
+  test("of a coordinator end at its next kill and at the master's death: what comes later has another cause", () => {
+    const struck = [
+      killed("coordinators", "c1", 10),
+      killed("coordinators", "c1", 10.1),
+      killed("coordinators", "c2", 12),
+      killed("master", "master", 12.1),
+    ];
+    const failovers = [
+      { coordinator: "c1", cause: "killed", at: 10.3 },
+      { coordinator: "c2", cause: "killed", at: 15 },
+    ];
+    const { coordinators } = measureRecovery(struck, failovers, [], []);
+    expect(coordinators).toMatchObject({ count: 1, max_ms: 200, unmeasured: 2 });
+  });
+
   test("of a stopped coordinator count only where it was taken for hung", () => {
     const stop: Struck = { victim: "coordinators", deed: "stop", target: "c1", at: 10 };
     const failovers = [{ coordinator: "c1", cause: "killed", at: 10.5 }];

@@ -113,6 +113,23 @@ describe("cfn chaos", () => {
     );
   }
 
+  test(
+    "killed, leaves nothing either, though it had stopped some of its processes",
+    () =>
+      withArena(async (arena) => {
+        const env = { ...arena.env, TEST_ARENA: arena.directory };
+        const running = startCfn(["chaos", "--agents", "10", "--duration", "30s", "--kill", "agents"], { env });
+        const processes = (): number[] => marked(arena.directory);
+        await until("agents are up", () => processes().length > 12);
+        process.kill(processes().at(-1) as number, "SIGSTOP");
+        running.kill("SIGKILL");
+        expect((await running.outcome).signal).toBe("SIGKILL");
+        await until("all have ended", () => processes().length === 0);
+        await until("its files are gone", () => readdirSync(arena.directory).length === 0);
+      }),
+    TEST_MS,
+  );
+
   test.each([
     [["--agents", "0"], "from 1 to 2000"],
     [["--kill", "everybody"], "some of agents,coordinators,master,senders"],
