@@ -28,7 +28,7 @@ import { checkMessages } from "./messages.ts";
 import { endProcesses, markVariable, remaining } from "./orphans.ts";
 import { type ChaosOutcome, countStrikes, type RunSummary, violationsOf } from "./outcome.ts";
 import { type ChaosPlace, takePlace } from "./place.ts";
-import { type PlanRequest, planStrikes, type Strike } from "./plan.ts";
+import { type PlanRequest, planStrikes, type Strike, type VictimKind } from "./plan.ts";
 import { measureRecovery } from "./recovery.ts";
 import { checkResults } from "./results.ts";
 import { Senders } from "./senders.ts";
@@ -208,8 +208,13 @@ export class Chaos {
     const until = start + 3 * this.request.durationMs + limits.chaosFinishMs;
     while (!this.isOver && !this.interrupted && monotonicMs() < until) {
       const now = monotonicMs() - start;
-      // One that finds nobody waits: for coordinators, while the master is down.
-      strikes = strikes.filter((strike) => strike.atMs > now || !this.killer.strike(strike));
+      // One that finds nobody waits: for coordinators, while the master is down. Those that waited come one after the other.
+      const struck = new Set<VictimKind>();
+      strikes = strikes.filter((strike) => {
+        if (strike.atMs > now || struck.has(strike.victim)) return true;
+        struck.add(strike.victim);
+        return !this.killer.strike(strike);
+      });
       await this.turn();
     }
     for (const strike of strikes) this.killer.miss(strike);

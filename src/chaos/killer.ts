@@ -45,8 +45,12 @@ const RUNNING_MS = 5;
 const FLOOD_BATCH = 256;
 const FLOOD_MOST = 4096;
 
+const nameOf = ({ pid, startTicks }: ProcessIdentity): string => `${pid} ${startTicks}`;
+
 export class Killer {
   readonly strokes: Stroke[] = [];
+  /** Killed by us: for a moment they may still look alive. */
+  private readonly killed = new Set<string>();
   /** Stopped by us and not yet continued. */
   private readonly stopped = new Map<string, ProcessIdentity>();
   private readonly timers = new Set<ReturnType<typeof setTimeout>>();
@@ -84,15 +88,18 @@ export class Killer {
 
   private choose({ victim, pick }: Strike): Victim | undefined {
     const { trial, agents, senders } = this.ground;
-    if (victim === "agents") return agents.pick(pick);
-    if (victim === "master") return trial.busDir === "" ? undefined : trial.master;
+    const isKilled = (one: Victim): boolean => this.killed.has(nameOf(one));
+    if (victim === "agents") return agents.pick(pick, isKilled);
     const all =
       victim === "senders"
         ? senders.victims()
-        : trial.master === undefined
+        : trial.master === undefined || trial.busDir === ""
           ? []
-          : coordinatorsOf(trial.busDir, trial.master.pid);
-    return all[Math.floor(pick * all.length)];
+          : victim === "master"
+            ? [trial.master]
+            : coordinatorsOf(trial.busDir, trial.master.pid);
+    const living = all.filter((one) => !isKilled(one));
+    return living[Math.floor(pick * living.length)];
   }
 
   private hit(strike: Strike, victim: Victim): void {
@@ -100,6 +107,7 @@ export class Killer {
       if (strike.victim === "master") this.ground.trial.expectDeath();
       const at = unixSeconds();
       const done = signalProcess(victim.pid, SIGKILL);
+      this.killed.add(nameOf(victim));
       this.note(strike, done ? "done" : "gone", victim, at);
       return;
     }
@@ -121,12 +129,12 @@ export class Killer {
 
   private stop(victim: ProcessIdentity): boolean {
     if (!signalProcess(victim.pid, SIGSTOP)) return false;
-    this.stopped.set(`${victim.pid} ${victim.startTicks}`, victim);
+    this.stopped.set(nameOf(victim), victim);
     return true;
   }
 
   private resume(victim: ProcessIdentity): void {
-    this.stopped.delete(`${victim.pid} ${victim.startTicks}`);
+    this.stopped.delete(nameOf(victim));
     if (isAlive(victim)) signalProcess(victim.pid, SIGCONT);
   }
 

@@ -47,10 +47,12 @@ const habits: Readonly<Record<VictimKind, Habit>> = {
     ],
   },
   coordinators: {
-    count: (seconds) => seconds / 2,
+    // Fewer after a while: one that keeps dying is started again later and later, and in the end not at all.
+    count: (seconds) => Math.min(seconds, 30) / 2 + Math.max(0, seconds - 30) / 15,
     deeds: [
       ["kill", 6, 0, 0],
-      ["stop", 2, 50, 3000],
+      // Long enough, at times, to be taken for hung.
+      ["stop", 2, 50, 6000],
       ["starve", 1, 200, 1000],
       ["flood", 1, 0, 0],
     ],

@@ -54,12 +54,13 @@ export class LivingAgents {
     }
   }
 
-  /** The one at `pick` of those that live, in [0, 1). */
-  pick(pick: number): Victim | undefined {
+  /** The one at `pick` of those that live, in [0, 1), and are not `left` out. */
+  pick(pick: number, left: (one: Victim) => boolean = () => false): Victim | undefined {
     this.look();
     while (this.alive.size > 0) {
       const [key, life] = [...this.alive][Math.floor(pick * this.alive.size)] as [string, Life];
-      if (isAlive(life) && isOurs(life.pid)) return { pid: life.pid, startTicks: life.startTicks, name: life.taskId };
+      const victim = { pid: life.pid, startTicks: life.startTicks, name: life.taskId };
+      if (isAlive(victim) && isOurs(victim.pid) && !left(victim)) return victim;
       this.alive.delete(key);
     }
     return undefined;

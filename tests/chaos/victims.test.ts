@@ -7,12 +7,16 @@ import { coordinatorsOf, identityOf, isOurs, LivingAgents } from "../../src/chao
 import { withOpenBus } from "../support/open-bus.ts";
 
 /** What `pick` gives where these agents have written that they started. */
-function picked(lives: readonly { readonly pid: number; readonly startTicks: number }[], more = ""): unknown {
+function picked(
+  lives: readonly { readonly pid: number; readonly startTicks: number }[],
+  more = "",
+  left?: (one: { readonly pid: number }) => boolean,
+): unknown {
   const dir = mkdtempSync(`${tmpdir()}/cfn-victims-`);
   try {
     const lines = lives.map(({ pid, startTicks }, n) => `\nstart t${n + 1} 1 ${pid} ${startTicks} ;\n`);
     writeFileSync(evidencePaths.agents(dir), lines.join("") + more);
-    return new LivingAgents(dir).pick(0.5);
+    return new LivingAgents(dir).pick(0.5, left);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
@@ -29,6 +33,7 @@ describe("the victim of a strike on agents", () => {
     try {
       for (const pid of [child.pid, grandchild]) {
         expect(picked([{ pid, startTicks: ticksOf(pid) }])).toEqual({ pid, startTicks: ticksOf(pid), name: "t1" });
+        expect(picked([{ pid, startTicks: ticksOf(pid) }], "", (one) => one.pid === pid)).toBeUndefined();
         const ended = `\nend t1 1 ${pid} ${ticksOf(pid)} ;\n`;
         expect(picked([{ pid, startTicks: ticksOf(pid) }], ended)).toBeUndefined();
         expect(picked([{ pid, startTicks: ticksOf(pid) - 1 }])).toBeUndefined();
