@@ -22,7 +22,7 @@ set -- \${stat##*) }
 ticks=\${20}
 log=$CFN_CHAOS_DIR/agents
 [ "$ignores" = 1 ] && trap '' TERM
-printf '\\nstart %s %s %s %s ;\\n' "$CFN_TASK_ID" "$CFN_ATTEMPT" $$ "$ticks" >> "$log"
+printf '\\nstart %s %s %s %s %s ;\\n' "$CFN_TASK_ID" "$CFN_ATTEMPT" $$ "$ticks" "$CFN_AGENT_ID" >> "$log"
 if [ "$letters" -gt 0 ]; then
   from=$CFN_TASK_ID-$$-$ticks
   printf '\\ntry %s 1 %s %s ;\\n' "$from" "$to" "$letters" >> "$log"

@@ -65,16 +65,18 @@ export interface Life {
   readonly pid: number;
   /** The low 32 bits of the clock ticks since boot at which it started. */
   readonly startTicks: number;
+  /** Its seat in the swarm, as it was told at its start; "" of an end. */
+  readonly agentId: string;
 }
 
 export type LifeEvent = { readonly what: "start" | "end" } & Life;
 
 /** Undefined where the words are no beginning or end of an agent. Pure. */
 export function lifeEvent(words: readonly string[]): LifeEvent | undefined {
-  const [what, taskId, attempt, pid, ticks] = words;
-  if ((what !== "start" && what !== "end") || words.length !== 5) return undefined;
+  const [what, taskId, attempt, pid, ticks, agentId = ""] = words;
+  if ((what !== "start" || words.length !== 6) && (what !== "end" || words.length !== 5)) return undefined;
   const startTicks = Number(ticks) % 2 ** 32;
-  return { what, taskId: taskId as string, attempt: Number(attempt), pid: Number(pid), startTicks };
+  return { what, taskId: taskId as string, attempt: Number(attempt), pid: Number(pid), startTicks, agentId };
 }
 
 export function readLives(dir: string): LifeEvent[] {

@@ -43,10 +43,12 @@ export function checkResults({ tasks, taskName, joblog, folders, lives }: Result
   };
   const outputs = new Set<string>();
   const ended = new Map<string, number>();
+  const begun = new Map<string, string[]>();
   let attempts = 0;
-  for (const { what, taskId, attempt, pid, startTicks } of lives) {
+  for (const { what, taskId, attempt, pid, startTicks, agentId } of lives) {
     if (what === "start") {
       attempts++;
+      begun.set(taskId, [...(begun.get(taskId) ?? []), `${attempt} by ${agentId}`]);
       outputs.add(`${taskId} ${attempt} ${pid} ${startTicks}`);
     } else ended.set(taskId, (ended.get(taskId) ?? 0) + 1);
   }
@@ -61,7 +63,8 @@ export function checkResults({ tasks, taskName, joblog, folders, lives }: Result
     for (const extra of more) counts.duplicated += wrong(`${name}: a second line in the joblog: ${extra.join(" ")}`);
     for (const extra of others) counts.duplicated += wrong(`${name}: a second folder of results: ${extra.name}`);
     if (line === undefined) {
-      counts.lost += wrong(`${name}: no line in the joblog`);
+      const begins = begun.get(name)?.join(", ") ?? "none";
+      counts.lost += wrong(`${name}: no line in the joblog; attempts begun: ${begins}; ended: ${ended.get(name) ?? 0}`);
       continue;
     }
     counts.recorded++;

@@ -44,7 +44,7 @@ test("the history is put together from what agents, senders and inboxes wrote", 
   withDirectory((dir) => {
     writeFileSync(
       evidencePaths.agents(dir),
-      `\nstart t1 1 10 99 ;\n\ntry t1-10-99 1 s1 2 ;\n\nend t1 1 10 ${2 ** 32 + 99} ;\n\nstart t2`,
+      `\nstart t1 1 10 99 c1-w2 ;\n\ntry t1-10-99 1 s1 2 ;\n\nend t1 1 10 ${2 ** 32 + 99} ;\n\nstart t2`,
     );
     writeFileSync(
       evidencePaths.accepted(dir),
@@ -68,8 +68,8 @@ test("the history is put together from what agents, senders and inboxes wrote", 
       ],
     });
     expect(readLives(dir)).toEqual([
-      { what: "start", taskId: "t1", attempt: 1, pid: 10, startTicks: 99 },
-      { what: "end", taskId: "t1", attempt: 1, pid: 10, startTicks: 99 },
+      { what: "start", taskId: "t1", attempt: 1, pid: 10, startTicks: 99, agentId: "c1-w2" },
+      { what: "end", taskId: "t1", attempt: 1, pid: 10, startTicks: 99, agentId: "" },
     ]);
   }));
 

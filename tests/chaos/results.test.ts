@@ -11,6 +11,7 @@ const life = (what: "start" | "end", seq: number, attempt = 1): LifeEvent => ({
   attempt,
   pid: 100 + seq,
   startTicks: 5000 + attempt,
+  agentId: what === "start" ? `c1-w${seq}` : "",
 });
 const stdout = (seq: number, attempt = 1): string => `result t${seq} ${attempt} ${100 + seq} ${5000 + attempt}\n`;
 const folder = (seq: number, name = `t${seq}`) => ({ name, seq, stdout: stdout(seq) });
@@ -32,7 +33,11 @@ describe("the checker of results", () => {
   });
 
   test("finds a task without one", () => {
-    expect(checkResults(record({ joblog: HEADER + line(1) }))).toMatchObject({ recorded: 1, lost: 1 });
+    expect(checkResults(record({ joblog: HEADER + line(1) }))).toMatchObject({
+      recorded: 1,
+      lost: 1,
+      examples: ["t2: no line in the joblog; attempts begun: 1 by c1-w2; ended: 1"],
+    });
     expect(checkResults(record({ joblog: "" }))).toMatchObject({ recorded: 0, lost: 2 });
   });
 

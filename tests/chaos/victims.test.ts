@@ -14,7 +14,7 @@ function picked(
 ): unknown {
   const dir = mkdtempSync(`${tmpdir()}/cfn-victims-`);
   try {
-    const lines = lives.map(({ pid, startTicks }, n) => `\nstart t${n + 1} 1 ${pid} ${startTicks} ;\n`);
+    const lines = lives.map(({ pid, startTicks }, n) => `\nstart t${n + 1} 1 ${pid} ${startTicks} c1-w1 ;\n`);
     writeFileSync(evidencePaths.agents(dir), lines.join("") + more);
     return new LivingAgents(dir).pick(0.5, left);
   } finally {
