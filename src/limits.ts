@@ -93,7 +93,7 @@ export const limits = {
   chaosDurationMsLeast: 1000,
   chaosDurationMsMost: 600 * 1000,
   chaosTasksMost: 200_000,
-  /** Until the first agent is up, and again after a resume. */
+  /** Until the first agent is up. */
   chaosStartMs: 30_000,
   /** Until everything of a run whose master was killed has ended: what is left then is an orphan. */
   chaosMasterGoneMs: 10_000,
