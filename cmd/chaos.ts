@@ -43,7 +43,7 @@ const args = {
 export const chaosCommand: Command<typeof args> = {
   meta: { name: "chaos", description: "Kill parts of a swarm at random, and prove that nothing is lost" },
   args,
-  example: "cfn chaos --agents 10 --duration 2s --kill agents,senders --seed 7",
+  example: "cfn chaos --agents 10 --duration 2s --seed 7",
   async run({ args, env }) {
     const program = ownExecutable();
     if (program === undefined) throw new CfnError("unavailable", "chaos needs the compiled cfn", "npm run build");

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { ChaosOutcome } from "../../src/chaos/outcome.ts";
-import { planStrikes, type VictimKind } from "../../src/chaos/plan.ts";
+import { planStrikes, type VictimKind, victimKinds } from "../../src/chaos/plan.ts";
 import type { CommandOptions, CommandOutcome } from "../support/binary.ts";
 import { runCfn, startCfn } from "../support/binary.ts";
 import { withBusBase } from "../support/bus.ts";
@@ -59,6 +59,31 @@ describe("cfn chaos", () => {
   test(
     "finds nothing lost, twice or orphaned when agents and senders are killed",
     () => expectClean(["agents", "senders"]),
+    TEST_MS,
+  );
+
+  for (const kinds of [["coordinators"], ["master"], victimKinds] as const) {
+    test(
+      `finds nothing lost, twice or orphaned when ${kinds.join(", ")} are killed`,
+      () => expectClean(kinds),
+      TEST_MS,
+    );
+  }
+
+  test(
+    "measures how soon a killed coordinator's team was taken over",
+    () =>
+      withArena(async (arena) => {
+        const args = ["--agents", "20", "--duration", "4s", "--kill", "coordinators", "--seed", "4", "--json"];
+        const { code, stdout } = await chaos(arena, args);
+        expect(code, stdout).toBe(0);
+        const { recovery, run, strikes } = JSON.parse(stdout) as ChaosOutcome;
+        expect(recovery.coordinators.count).toBeGreaterThan(0);
+        expect(recovery.coordinators.count + recovery.coordinators.unmeasured).toBe(
+          strikes.done.coordinators.kill ?? 0,
+        );
+        expect(run.failovers).toBeGreaterThan(0);
+      }),
     TEST_MS,
   );
 
