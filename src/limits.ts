@@ -108,6 +108,23 @@ export const limits = {
   journalOwnerWaitMs: 10_000,
   journalsNamed: 10,
   resultsPerFlush: 256,
+
+  // Chaos
+  chaosAgentsDefault: 50,
+  chaosAgentsMost: 2000,
+  chaosDurationMs: 10_000,
+  chaosDurationMsLeast: 1000,
+  chaosDurationMsMost: 600 * 1000,
+  chaosTasksMost: 200_000,
+  /** Until the first agent is up. */
+  chaosStartMs: 30_000,
+  /** Until everything of a run whose master was killed has ended: what is left then is an orphan. */
+  chaosMasterGoneMs: 10_000,
+  /** What outlives a run that has returned by more than this is an orphan. */
+  chaosGraceMs: 1000,
+  /** A run may take this much, beside three times the duration, until it counts as hung. */
+  chaosFinishMs: 60_000,
+  chaosExamples: 10,
 } as const;
 
 assert(limits.recordBytes * 4 <= limits.segmentBytesSmall, "a segment holds several records of the largest size");

@@ -229,7 +229,7 @@ export class Output {
   private dispose({ task, result }: Entry): void {
     const { spool, results } = this.options;
     // What never ran has no output.
-    if (results !== undefined && result.started_at > 0) {
+    if (results !== undefined && result.started_at > 0 && result.reason !== "not_started") {
       const path = (stream: "out" | "err") => spoolPath(spool, task.seq, result.attempt, stream);
       results.store(task, path("out"), path("err"));
     }

@@ -27,6 +27,17 @@ describe("a task that fails", () => {
       }
     }));
 
+  test("for want of its command leaves no folder of results, and says nothing else than that", () =>
+    withSwarm(async ({ run, directory }) => {
+      for (const topology of ["flat", "hybrid"]) {
+        const results = `${directory}/${topology}`;
+        const { code, stderr } = await run(["--topology", topology, "--results", results, "--", "no-such-command"]);
+        expect(code, stderr).toBe(1);
+        expect(stderr.trim().split("\n")).toHaveLength(1);
+        expect(existsSync(`${results}/1/1`)).toBe(false);
+      }
+    }));
+
   test("is tried again as often as --retries says, and prints its last attempt only", () =>
     withSwarm(async ({ run, report }) => {
       const command = ["sh", "-c", 'echo "attempt $CFN_ATTEMPT"; [ "$CFN_ATTEMPT" = 3 ]'];
