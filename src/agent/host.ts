@@ -133,6 +133,9 @@ class SwarmHost implements Host {
     this.#heartbeat = new Heartbeat(busDir, lead);
     this.#outbox = new Outbox(bus, lead, runId, (text) => this.#warn(text));
     this.#tick = setInterval(() => this.#look(), limits.pollMs);
+    // The first beat is here: nothing is called back before whoever makes this host has it.
+    this.#beatMs = monotonicMs();
+    this.#heartbeat.beat(0);
     this.#open();
     this.#look();
   }

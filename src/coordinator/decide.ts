@@ -73,6 +73,8 @@ export interface RunPolicy {
   readonly halt: Halt;
   readonly killGraceMs: number;
   /** Tasks that have their result from an earlier execution of this run. */
+  /** The number of a task's first attempt, where it is not 1. */
+  readonly firstAttempt?: number;
   readonly earlier?: Pick<TaskCounts, "completed" | "failed" | "timed_out" | "retried">;
 }
 
@@ -111,6 +113,7 @@ export class RunState {
   private mode: "running" | "draining" | "stopping" = "running";
   private stoppedFor: "interrupted" | "timed_out" | undefined;
   private tasksEnded = false;
+  private readonly firstAttempt: number;
 
   constructor(private readonly policy: RunPolicy) {
     for (const { id, workers } of policy.teams) {
@@ -119,6 +122,7 @@ export class RunState {
       this.teams.set(id, { id, capacity, state: "starting", load: 0, share });
     }
     this.inOrder = [...this.teams.values()];
+    this.firstAttempt = policy.firstAttempt ?? 1;
     if (policy.earlier === undefined) return;
     const { completed, failed, timed_out } = policy.earlier;
     Object.assign(this.tally, policy.earlier, { total: completed + failed + timed_out });
@@ -174,7 +178,7 @@ export class RunState {
       case "task_available":
         assert(!this.tasksEnded, "no task comes after the last");
         this.tally.total++;
-        this.waiting.add({ task: event.task, attempt: 1, failures: 0 });
+        this.waiting.add({ task: event.task, attempt: this.firstAttempt, failures: 0 });
         break;
       case "tasks_ended":
         this.tasksEnded = true;
@@ -298,11 +302,11 @@ export class RunState {
   private dispatch(commands: RunCommand[]): void {
     if (this.mode !== "running") return;
     for (let entry = this.waiting.first; entry !== undefined; entry = this.waiting.first) {
-      const chosen = this.leastLoaded(entry.attempt === 1);
+      const chosen = this.leastLoaded(entry.attempt === this.firstAttempt);
       if (chosen === undefined) return;
       const { task, attempt, failures } = this.waiting.take() as Waiting;
       chosen.load++;
-      if (attempt === 1) chosen.share--;
+      if (attempt === this.firstAttempt) chosen.share--;
       this.out.set(task.seq, { task, attempt, failures, coordinator: chosen.id });
       commands.push({ type: "dispatch", coordinator: chosen.id, task, attempt });
     }

@@ -12,7 +12,6 @@ const ID = "c1";
 
 export class FlatSwarm implements Swarm {
   readonly coordinators = [ID];
-  readonly failovers = [];
   readonly mesh = noDeliveries;
   readonly peakRssBytes = 0;
   readonly openFdsMax = 0;

@@ -49,7 +49,6 @@ interface Place {
 
 export class HybridSwarm implements Swarm {
   readonly coordinators: readonly string[];
-  readonly failovers: Failover[] = [];
   peakRssBytes = 0;
   openFdsMax = 0;
   private readonly tally = new Tally();
@@ -256,7 +255,8 @@ export class HybridSwarm implements Swarm {
     this.bequeathed.push(legacy.counts);
     place.legacy = undefined;
     const reassigned = Math.max(0, owed - adopted);
-    this.failovers.push({ coordinator: place.id, epoch: place.epoch, cause, at: unixSeconds(), adopted, reassigned });
+    const at = unixSeconds();
+    this.events.onFailover({ coordinator: place.id, epoch: place.epoch, cause, at, adopted, reassigned });
     if (!this.ending) {
       this.options.onWarning(`${detail}: ${adopted} of its agents run on, ${reassigned} tasks are given to others`);
     }

@@ -9,6 +9,7 @@ import { listJournals, masterOf, type RunFolder } from "./journalfolder.ts";
 import { type RunEnded, readJournalLine, type TaskRecord } from "./record.ts";
 import { Failures } from "./report.ts";
 import { SeqSet } from "./seqset.ts";
+import type { Failover } from "./swarm.ts";
 import { visitWholeLines } from "./wholelines.ts";
 
 /** What earlier executions of a run have recorded. */
@@ -16,12 +17,17 @@ export interface Recorded {
   readonly seqs: SeqSet;
   readonly counts: { completed: number; failed: number; timed_out: number; retried: number };
   readonly failures: Failures;
+  /** The highest number that an attempt was given; 0 if there were no executions. */
+  readonly attempts: number;
+  readonly failovers: Failover[];
 }
 
 export const nothingRecorded = (): Recorded => ({
   seqs: new SeqSet(),
   counts: { completed: 0, failed: 0, timed_out: 0, retried: 0 },
   failures: new Failures(),
+  attempts: 0,
+  failovers: [],
 });
 
 export interface JournalRead extends Recorded {
@@ -48,11 +54,14 @@ export function readResults(path: string, visit: (record: TaskRecord) => void): 
   let inputBytes: number | undefined;
   let end: RunEnded["end"] | undefined;
   let damaged = 0;
+  let attempts = 1;
   const whole = visitWholeLines(fd, limits.journalLineBytes + 1, (bytes) => {
     const entry = readJournalLine(decoder.decode(bytes));
     if (entry === undefined) damaged++;
     else if ("end" in entry) end = entry.end;
     else if ("retried" in entry) recorded.counts.retried = entry.retried;
+    else if ("attempts" in entry) attempts = Math.max(attempts, entry.attempts);
+    else if ("failover" in entry) recorded.failovers.push(entry.failover);
     else if ("input_ended" in entry) inputBytes = entry.input_ended.bytes;
     else {
       end = undefined;
@@ -64,7 +73,7 @@ export function readResults(path: string, visit: (record: TaskRecord) => void): 
   });
   if (fileSize(fd) > whole) truncateFile(fd, whole);
   closeFile(fd);
-  return { ...recorded, inputBytes, end, damaged };
+  return { ...recorded, attempts, inputBytes, end, damaged };
 }
 
 function count({ seqs, counts, failures }: Recorded, record: TaskRecord): void {

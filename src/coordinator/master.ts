@@ -20,7 +20,7 @@ import { deliveryReports, type Failures, type RunReport } from "./report.ts";
 import type { Shape } from "./shape.ts";
 import type { TaskSource } from "./source.ts";
 import { taskPayload } from "./spec.ts";
-import type { Swarm, SwarmEvents } from "./swarm.ts";
+import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
 
 export interface RunOptions {
   readonly runId: string;
@@ -77,6 +77,9 @@ export class Run {
   private readonly publishedAt = new Map<number, number>();
   private readonly outgoing = new Map<string, TaskPayload[]>();
   private readonly startMs = monotonicMs();
+  private readonly failovers: Failover[];
+  /** What the first attempt at a task is numbered: higher than any of an earlier execution of the run. */
+  private readonly firstAttempt: number;
   private firstSpawn = Number.POSITIVE_INFINITY;
   private lastSpawn = 0;
   private countedMs = 0;
@@ -95,15 +98,23 @@ export class Run {
     const events: SwarmEvents = {
       onEvent: (event) => this.handle(event),
       onWake: () => void this.turn(),
+      onFailover: (failover) => {
+        this.failovers.push(failover);
+        this.recorder.failover(failover);
+      },
       wantsTeams: () => this.state.wantsTeams,
     };
     this.swarm = options.openSwarm(events);
     const teams = this.swarm.coordinators.map((id, n) => ({ id, workers: shape.teams[n] as number }));
     const onFailure = (error: unknown): void => this.fail(error);
     this.recorder = options.openRecorder(() => this.state.counts.retried, onFailure);
-    const { counts: earlier, failures } = this.recorder.earlier;
+    const { counts: earlier, failures, attempts, failovers } = this.recorder.earlier;
     this.failures = failures;
-    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs: limits.killGraceMs, earlier });
+    this.failovers = [...failovers];
+    this.firstAttempt = attempts + 1;
+    const { killGraceMs } = limits;
+    const { firstAttempt } = this;
+    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier });
     this.output = options.openOutput(this.recorder, onFailure);
   }
 
@@ -217,6 +228,7 @@ export class Run {
     switch (command.type) {
       case "dispatch": {
         const { coordinator, task, attempt } = command;
+        this.recorder.attempt(attempt);
         const payload = taskPayload(task, attempt, this.options.timeoutMs);
         const batch = this.outgoing.get(coordinator);
         if (batch === undefined) this.outgoing.set(coordinator, [payload]);
@@ -280,7 +292,7 @@ export class Run {
     const startedMs = started_at * 1000;
     this.latency.task.add(startedMs - published);
     this.latency.result.add(unixSeconds() * 1000 - (startedMs + run_time_ms));
-    if (attempt > 1 || seq > this.options.shape.workers) return;
+    if (attempt > this.firstAttempt || seq > this.options.shape.workers) return;
     this.firstSpawn = Math.min(this.firstSpawn, startedMs);
     this.lastSpawn = Math.max(this.lastSpawn, startedMs);
   }
@@ -329,7 +341,7 @@ export class Run {
       },
       failures: this.failures.listed,
       failures_omitted: this.failures.omitted,
-      failovers: this.swarm.failovers,
+      failovers: this.failovers,
       orphans_ended: orphans.ended,
       orphans_left: orphans.left.length,
       bus_damaged: this.options.busDamaged(),

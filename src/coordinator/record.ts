@@ -10,6 +10,7 @@ import type { ResultPayload } from "../message/protocol.ts";
 import type { TaskCounts } from "./decide.ts";
 import { isResult } from "./payload.ts";
 import { commandText, type TaskSpec } from "./spec.ts";
+import type { Failover } from "./swarm.ts";
 
 export interface TaskRecord extends ResultPayload {
   /** As the joblog shows it. */
@@ -22,14 +23,20 @@ export interface RunEnded {
   readonly end: { readonly status: string; readonly finished: boolean; readonly tasks: TaskCounts };
 }
 
-/** A line of the journal: a task's result, how many retries there were so far, the end of a list that came by a pipe, or of the run. */
+/**
+ * A line of the journal: a task's result, how many retries there were so far, the highest number that an attempt has been given,
+ * a coordinator that died, the end of a list that came by a pipe, or of the run.
+ */
 export type JournalEntry =
   | TaskRecord
   | { readonly retried: number }
+  | { readonly attempts: number }
+  | { readonly failover: Failover }
   /** `bytes`: how many the copy of the list has. */
   | { readonly input_ended: { readonly bytes: number } }
   | RunEnded;
 
+const OTHERS = ["end", "input_ended", "retried", "attempts", "failover"];
 const encoder = new TextEncoder();
 
 export function recordOf(task: TaskSpec, result: ResultPayload): TaskRecord {
@@ -50,6 +57,6 @@ export function readJournalLine(line: string): JournalEntry | undefined {
   const body = `${line.slice(0, at)}}`;
   if (line.slice(at + 7) !== `${Bun.hash.crc32(body)}}`) return undefined;
   const entry = JSON.parse(body) as JournalEntry;
-  const isKnown = isResult(entry) || "end" in entry || "input_ended" in entry || "retried" in entry;
+  const isKnown = isResult(entry) || OTHERS.some((name) => name in entry);
   return isKnown ? (entry as JournalEntry) : undefined;
 }

@@ -10,6 +10,7 @@ import type { Journal } from "./journal.ts";
 import type { Recorded } from "./journalread.ts";
 import { journalLine, recordOf } from "./record.ts";
 import type { TaskSpec } from "./spec.ts";
+import type { Failover } from "./swarm.ts";
 
 export interface RecorderOptions {
   /** Absent where none can be written. */
@@ -27,11 +28,13 @@ export class Recorder {
   private joblogLines = "";
   private waiting = false;
   private failed = false;
-
   private retried: number;
+  private attempts: number;
 
   constructor(private readonly options: RecorderOptions) {
     this.retried = options.earlier.counts.retried;
+    // A first attempt is what everybody assumes.
+    this.attempts = Math.max(1, options.earlier.attempts);
   }
 
   get earlier(): Recorded {
@@ -54,6 +57,17 @@ export class Recorder {
     if (this.waiting) return;
     this.waiting = true;
     void nextTurn().then(() => this.flush());
+  }
+
+  /** An attempt of this number is about to be given out. A higher one than ever is written down first: no two are the same. */
+  attempt(number: number): void {
+    if (number <= this.attempts) return;
+    this.attempts = number;
+    this.options.journal?.write(journalLine({ attempts: number }));
+  }
+
+  failover(failover: Failover): void {
+    this.options.journal?.write(journalLine({ failover }));
   }
 
   flush(): void {

@@ -1,13 +1,12 @@
 /**
  * What a coordinator that died leaves behind, gathered from where it is safe: results that its agents had sent and it had not
- * passed on (its inbox), and what each seat runs or how it ended (its roster). An agent that was being started when it died is
- * found by what the kernel has of it: its environment, as it was at its start.
+ * passed on (its inbox), and what each seat runs or how it ended (its roster).
  */
 import type { Bus } from "../bus/contract.ts";
 import { type RosterCounts, type RosterEntry, readRoster } from "../bus/roster.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
-import { unixSeconds } from "../os/clock.ts";
 import { childrenOf, startVariables } from "../os/descendants.ts";
+import { processState, signalProcess } from "../os/process.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
 import type { Attempt } from "./decide.ts";
 import { isResult } from "./payload.ts";
@@ -31,6 +30,8 @@ export class Legacy {
   /** Results on its inbox: accepted by the bus, so they count. */
   readonly results: readonly ResultPayload[];
   private readonly entries = new Map<number, RosterEntry>();
+  /** Seats whose agent was being started: perhaps there is one, perhaps not. */
+  private readonly starting: RosterEntry[] = [];
   private readonly counted: RosterCounts;
   adopted = 0;
 
@@ -44,8 +45,8 @@ export class Legacy {
     const roster = readRoster(bus.info.dir, lead, epoch);
     this.counted = roster?.counts ?? none;
     for (const entry of roster?.entries ?? []) {
-      const found = entry.state === "launching" ? this.trace(entry) : entry;
-      if (found !== undefined) this.entries.set(found.seq, found);
+      if (entry.state === "launching") this.starting.push(entry);
+      else this.entries.set(entry.seq, entry);
     }
   }
 
@@ -56,17 +57,6 @@ export class Legacy {
 
   private seatId(entry: RosterEntry): string {
     return `${this.lead}-w${entry.seat + 1}`;
-  }
-
-  /** The agent of a seat whose start had been asked for and whose pid was not written down any more. */
-  private trace(entry: RosterEntry): RosterEntry | undefined {
-    const id = this.seatId(entry);
-    for (const pid of childrenOf(process.pid)) {
-      const variables = startVariables(pid);
-      if (variables?.["CFN_AGENT_ID"] !== id || variables["CFN_ATTEMPT"] !== String(entry.attempt)) continue;
-      return { ...entry, state: "running", pid, startedAt: unixSeconds() };
-    }
-    return undefined;
   }
 
   /** Gives the agent of this attempt to who sees it to its end. False if that cannot be done. */
@@ -81,9 +71,24 @@ export class Legacy {
     return taken;
   }
 
-  /** Agents that nobody waits for any more, their results being known or their tasks cancelled, have no owner: they end. */
+  /**
+   * Agents that nobody waits for any more, their results being known or their tasks cancelled, have no owner: they end. So does
+   * one that was just being started: its pid was not written down, and its task begins anew. It, and what it or an agent before it
+   * in the same seat has left, are known by the environment they were started with.
+   */
   endRest(): void {
-    for (const { state, pid } of this.entries.values()) if (state === "running") signalGroup(pid, SIGKILL);
+    for (const { state, pid } of this.entries.values()) {
+      // One that has ended and is reaped is no child of ours any more, and its pid perhaps somebody else's.
+      if (state === "running" && processState(pid)?.parentPid === process.pid) signalGroup(pid, SIGKILL);
+    }
+    if (this.starting.length === 0) return;
+    const marks = new Set(this.starting.map((entry) => `${this.seatId(entry)} ${entry.attempt}`));
+    for (const pid of childrenOf(process.pid)) {
+      const variables = startVariables(pid);
+      if (!marks.has(`${variables?.["CFN_AGENT_ID"]} ${variables?.["CFN_ATTEMPT"]}`)) continue;
+      signalProcess(pid, SIGKILL);
+      signalGroup(pid, SIGKILL);
+    }
   }
 
   /**

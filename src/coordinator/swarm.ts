@@ -19,8 +19,6 @@ export interface Swarm {
   stop(graceMs: number): void;
   /** When no task is left: ends the coordinators. Resolves when they have ended. */
   end(): Promise<void>;
-  /** Coordinators that died, and what became of their teams. */
-  readonly failovers: readonly Failover[];
   readonly mesh: DeliveryCounts;
   readonly hierarchical: DeliveryCounts;
   /** Of the processes beside this one. */
@@ -45,6 +43,7 @@ export interface SwarmEvents {
   readonly onEvent: (event: RunEvent) => void;
   /** Something has arrived: call `turn` soon. */
   readonly onWake: () => void;
+  readonly onFailover: (failover: Failover) => void;
   /** Whether one more coordinator would have something to do. */
   readonly wantsTeams: () => boolean;
 }

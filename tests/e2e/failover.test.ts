@@ -96,6 +96,7 @@ describe("a coordinator that is killed", () => {
       const results = linesOf(stdout).map((line) => Number(line.split(" ")[0]));
       expect(results.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, n) => n + 1));
       expect(swarm.report().tasks).toMatchObject({ total: 30, completed: 30, retried: 0 });
+      expect(swarm.report().failovers).toHaveLength(1);
       expect(swarm.report().delivery.rate).toBe(1);
     }));
 
@@ -130,7 +131,8 @@ describe("a coordinator that is killed", () => {
 async function killAtRandom(swarm: Swarm, random: Random): Promise<void> {
   const log = `${swarm.directory}/log`;
   const tasks = Array.from({ length: 200 }, (_, n) => `${n + 1}\n`).join("");
-  const script = 'echo "$0" >> "$LOG"; sleep "0.$(($0 % 4))"; echo "done $0"';
+  // What an agent leaves behind looks like an agent of its seat.
+  const script = 'setsid sleep 300 >/dev/null & echo "$0" >> "$LOG"; sleep "0.$(($0 % 4))"; echo "done $0"';
   const shape = ["--coordinators", "3", "--agents", "24", "--joblog", `${swarm.directory}/jobs`, "--tasks", "-"];
   const running = swarm.start([...shape, "--", "sh", "-c", script], { env: { LOG: log }, stdin: tasks });
   for (let kills = 0; kills < 3; kills++) {

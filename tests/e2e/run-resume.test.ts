@@ -128,7 +128,7 @@ describe("a run whose master was killed is finished by --resume", () => {
       // The second task fails at first.
       const fails = '[ "$CFN_TASK_ID.$CFN_ATTEMPT" != 2.1 ] || exit 1';
       const waits = '[ "$CFN_TASK_ID" -le 3 ] || until [ -e go ]; do sleep 0.02; done';
-      const script = `${fails}; ${waits}; echo "$CFN_TASK_ID" >> ran; pwd`;
+      const script = `${fails}; ${waits}; echo "$CFN_TASK_ID" >> ran; echo "$CFN_ATTEMPT" >> numbers; pwd`;
       const run = start(["--agents", "6", "--retries", "1", "--", "sh", "-c", script], { cwd: directory });
       await until("three are recorded", () => recordedIn(journalsOf(swarm)[0]).length === 3);
       run.kill("SIGKILL");
@@ -137,6 +137,8 @@ describe("a run whose master was killed is finished by --resume", () => {
       writeFileSync(`${directory}/go`, "");
       const { code, stdout } = await resume(undefined, { env: { CFN_MAX_AGENTS: "1" } }).outcome;
       expect({ code, stdout }).toEqual({ code: 0, stdout: `${directory}\n`.repeat(3) });
+      // No two executions of a task have the same number, whoever was at it: the second attempt was the highest so far.
+      expect(readFileSync(`${directory}/numbers`, "utf8").trim().split("\n").slice(-3)).toEqual(["3", "3", "3"]);
       expect(sorted(numbersIn(`${directory}/ran`))).toEqual([1, 2, 3, 4, 5, 6]);
       expect(report().tasks).toMatchObject({ total: 6, completed: 6, retried: 1 });
       expect(report().agents.workers).toBe(6);
