@@ -1,7 +1,7 @@
 /** What a run left on disk, read for the checkers. */
 import { readText } from "../os/file.ts";
 import { listDirectory } from "../os/tree.ts";
-import type { Failover } from "./recovery.ts";
+import type { CoordinatorEnd } from "./recovery.ts";
 import type { ResultFolder } from "./results.ts";
 
 /** The files of the run, below the directory of evidence. */
@@ -35,7 +35,7 @@ export function readFolders(dir: string): ResultFolder[] {
 export interface ReportFacts {
   readonly status: string;
   readonly deliveryRate: number | null;
-  readonly failovers: readonly (Failover & { readonly adopted: number; readonly reassigned: number })[];
+  readonly failovers: readonly (CoordinatorEnd & { readonly adopted: number; readonly reassigned: number })[];
   readonly orphansEnded: number;
 }
 

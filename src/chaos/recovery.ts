@@ -32,7 +32,7 @@ export interface Struck {
 }
 
 /** Of the run's report. */
-export interface Failover {
+export interface CoordinatorEnd {
   readonly coordinator: string;
   readonly cause: string;
   readonly at: number;
@@ -90,7 +90,7 @@ function measured(
 /** `resumed`: when the run was started again, Unix seconds, one after the other. */
 export function measureRecovery(
   struck: readonly Struck[],
-  failovers: readonly Failover[],
+  failovers: readonly CoordinatorEnd[],
   begun: readonly Begun[],
   resumed: readonly number[],
 ): Recovery {
