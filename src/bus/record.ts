@@ -137,12 +137,12 @@ export function isNext(words: Uint32Array, word: number, before: number): boolea
   );
 }
 
-/** Commits a record in progress that is whole but for that: its writer died on the last store, or the commit word was hit. */
-export function rollForward({ words, bytes, at, word }: Place): boolean {
+/** Commits a record that is whole but for its commit word: its writer died on the last store, or the word was hit. */
+export function rollForward({ words, bytes, at, word }: Place, segmentBytes: number): boolean {
   const bodyBytes = words[word + R.bodyBytes] as number;
   const length = recordBytes(bodyBytes);
-  const bound = Atomics.load(words, word + R.commit) & ~IN_PROGRESS;
-  if (bodyBytes > bound || length > bound || checksum(bytes, at, bodyBytes) !== words[word + R.crc]) return false;
+  if (bodyBytes > segmentBytes || at + length > segmentBytes || checksum(bytes, at, bodyBytes) !== words[word + R.crc])
+    return false;
   Atomics.store(words, word + R.commit, length);
   return true;
 }

@@ -140,6 +140,15 @@ export function sealIdentity(shard: Shard, slot: number, at: number): void {
   words[at + A.identity] = identitySum(words[at + A.generation] as number, idBytes(shard, slot));
 }
 
+/** What the generation of a slot was, if its id and its seal are right: the sum, solved for it. */
+export function sealedGeneration(shard: Shard, slot: number, at: number): number {
+  const product = (shard.index.words[at + A.identity] as number) - Bun.hash.crc32(idBytes(shard, slot)) - CONSTANT;
+  // The inverse of an odd number modulo 2^32, by Newton: each step doubles the bits that are right, of three to begin with.
+  let inverse = WEIGHT_1;
+  for (let bits = 3; bits < 32; bits *= 2) inverse = Math.imul(inverse, 2 - Math.imul(WEIGHT_1, inverse));
+  return Math.imul(product, inverse) >>> 0;
+}
+
 /** `at` is the entry's first word in the pairs table. */
 export const isPairSealed = (words: Uint32Array, at: number): boolean =>
   ((words[at + PAIR_SEAL] as number) | 0) === sumOfFour(words, at);
