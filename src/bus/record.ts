@@ -18,7 +18,7 @@ import {
   S,
   TAKEN,
 } from "./layout.ts";
-import { addToEntry, isEntrySealed } from "./seals.ts";
+import { isEntrySealed, sealEntry } from "./seals.ts";
 import { entryWord, type Place, segmentAt } from "./segments.ts";
 import type { Shard } from "./shard.ts";
 
@@ -86,7 +86,8 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   words[word + 13] = 0;
   words[word + R.crc] = checksum(bytes, at, written);
   Atomics.store(words, word + R.commit, length);
-  addToEntry(shard.index.words, entryWord(entry), length, 0, 0);
+  shard.index.words[usedAt] = at + length;
+  sealEntry(shard.index.words, entryWord(entry));
   return { words, bytes, at, word, entry };
 }
 

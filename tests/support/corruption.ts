@@ -287,10 +287,8 @@ export class Trial {
       if (random.below(3) === 0) this.sendMore(bus, inbox);
       if (bus.has(inbox.id)) missing += this.readOut(bus, inbox);
       else {
-        this.mayBeGone(inbox.id);
         gone.add(inbox.id);
-        missing += inbox.unread.length;
-        inbox.unread = [];
+        missing += this.lose(inbox);
       }
     }
     const known = new Set(["new", ...this.inboxes.map(({ id }) => id)]);
@@ -342,7 +340,10 @@ export class Trial {
   /** Reads an inbox to its end. How many messages that had been hit are missing. */
   private readOut(bus: Bus, inbox: Inbox): number {
     const held = this.leases.get(inbox);
-    if (held !== undefined && this.slotsHit.has(inbox.id) && held.depth() < bus.depth(inbox.id, inbox.chain)) {
+    const there = this.slotsHit.has(inbox.id) ? (held?.depth() ?? 0) : undefined;
+    // That look may have been the first one at the damage.
+    if (!bus.has(inbox.id)) return this.lose(inbox);
+    if (held !== undefined && there !== undefined && there < bus.depth(inbox.id, inbox.chain)) {
       // Nothing was left that said the slot's generation: the lease is one on an earlier tenant, as after a new start.
       held.release();
       this.leases.delete(inbox);
@@ -360,7 +361,14 @@ export class Trial {
     }
     check(lease.depth() === 0, `${lease.depth()} messages to ${inbox.id} are counted and not to be had`);
     if (!this.leases.has(inbox)) lease.release();
+    if (this.hosted && got.length === 0 && !bus.has(inbox.id)) return this.lose(inbox);
     return this.compare(inbox, got);
+  }
+
+  /** The agent was found to be gone; how many messages it misses. */
+  private lose(inbox: Inbox): number {
+    this.mayBeGone(inbox.id);
+    return inbox.unread.splice(0).length;
   }
 
   private compare(inbox: Inbox, got: readonly Message[]): number {
