@@ -7,7 +7,7 @@ import { type Copy, type Gathered, gather, readOldest, takeOldest } from "./inbo
 import { A, type ChainNumber, H, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
 import { freeLease } from "./leases.ts";
 import { keepFile } from "./quarantine.ts";
-import { isChainSealed, setHeader } from "./seals.ts";
+import { isChainSealed, isStandingSealed, setHeader } from "./seals.ts";
 import { clean, dirty, isClean, repair, type Shard, withShard } from "./shard.ts";
 import { depthOf, slotState, slotWord } from "./slots.ts";
 import { vacate } from "./tenancy.ts";
@@ -113,9 +113,14 @@ export class Holding implements Lease {
     freeLease(this.shard, this.slot, this.chain);
   }
 
-  /** Under the lock, before anything is believed: the generation by which we know our slot is sealed with its chains. */
+  /**
+   * Under the lock, before anything is believed: the generation by which we know our slot is sealed with its chains, and
+   * whether it has a host, without which it is given up once it is empty, with its standing.
+   */
   private mend(): void {
-    if (!isChainSealed(this.shard.index.words, slotWord(this.slot), this.chain)) repair(this.shard);
+    const { words } = this.shard.index;
+    const at = slotWord(this.slot);
+    if (!isChainSealed(words, at, this.chain) || !isStandingSealed(words, at)) repair(this.shard);
   }
 
   private isOurs(): boolean {

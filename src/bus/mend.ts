@@ -150,7 +150,7 @@ function mendRecords(shard: Shard, entry: number, { number, mapping }: Segment):
   while (at + RECORD_HEADER_BYTES <= shard.segmentBytes) {
     const place = placeAt(mapping, entry, at);
     const found = inspect(place, shard.segmentBytes);
-    if (found === "whole" || (found === "in_progress" && rollForward(place))) {
+    if (found === "whole" || rollForward(place, shard.segmentBytes)) {
       at += lengthOf(place);
       continue;
     }

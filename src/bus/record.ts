@@ -18,7 +18,7 @@ import {
   S,
   TAKEN,
 } from "./layout.ts";
-import { addToEntry, isEntrySealed } from "./seals.ts";
+import { isEntrySealed, sealEntry } from "./seals.ts";
 import { entryWord, type Place, segmentAt } from "./segments.ts";
 import type { Shard } from "./shard.ts";
 
@@ -86,7 +86,8 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   words[word + 13] = 0;
   words[word + R.crc] = checksum(bytes, at, written);
   Atomics.store(words, word + R.commit, length);
-  addToEntry(shard.index.words, entryWord(entry), length, 0, 0);
+  shard.index.words[usedAt] = at + length;
+  sealEntry(shard.index.words, entryWord(entry));
   return { words, bytes, at, word, entry };
 }
 
@@ -137,12 +138,12 @@ export function isNext(words: Uint32Array, word: number, before: number): boolea
   );
 }
 
-/** Commits a record in progress that is whole but for that: its writer died on the last store, or the commit word was hit. */
-export function rollForward({ words, bytes, at, word }: Place): boolean {
+/** Commits a record that is whole but for its commit word: its writer died on the last store, or the word was hit. */
+export function rollForward({ words, bytes, at, word }: Place, segmentBytes: number): boolean {
   const bodyBytes = words[word + R.bodyBytes] as number;
   const length = recordBytes(bodyBytes);
-  const bound = Atomics.load(words, word + R.commit) & ~IN_PROGRESS;
-  if (bodyBytes > bound || length > bound || checksum(bytes, at, bodyBytes) !== words[word + R.crc]) return false;
+  if (bodyBytes > segmentBytes || at + length > segmentBytes || checksum(bytes, at, bodyBytes) !== words[word + R.crc])
+    return false;
   Atomics.store(words, word + R.commit, length);
   return true;
 }

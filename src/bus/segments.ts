@@ -21,7 +21,7 @@ import {
   TABLE_ENTRIES,
   TABLE_WORD,
 } from "./layout.ts";
-import { addToEntry, isEntrySealed, sealEntry, setHeader } from "./seals.ts";
+import { isEntrySealed, sealEntry, setHeader } from "./seals.ts";
 import { type Segment, type Shard, suspect } from "./shard.ts";
 
 export const entryWord = (entry: number): number => TABLE_WORD + entry * S.words;
@@ -212,6 +212,12 @@ export function retire(shard: Shard, entry: number): void {
 export function countLive(shard: Shard, entry: number, records: number, bytes: number): void {
   const at = entryWord(entry);
   const words = shard.index.words;
-  addToEntry(words, at, 0, records, bytes);
-  if (words[at + S.live] === 0 && words[H.tail] !== entry + 1) retireUnread(shard, entry);
+  if (!isEntrySealed(words, at)) {
+    suspect(shard);
+    return;
+  }
+  words[at + S.live] = (words[at + S.live] as number) + records;
+  words[at + S.liveBytes] = (words[at + S.liveBytes] as number) + bytes;
+  sealEntry(words, at);
+  if (words[at + S.live] === 0 && words[H.tail] !== entry + 1) retire(shard, entry);
 }

@@ -20,7 +20,7 @@ import {
 import { freeHosting, isHostedHere, takeHosting } from "./leases.ts";
 import type { Adopted } from "./mend.ts";
 import { bodyOf, isLater, lengthOf, type RecordHeader, readHeader } from "./record.ts";
-import { isChainSealed, isStandingSealed, sealStanding } from "./seals.ts";
+import { isChainSealed, isStandingSealed, sealedGeneration, sealStanding } from "./seals.ts";
 import { entryWord, type Place, placeOf } from "./segments.ts";
 import type { Shard } from "./shard.ts";
 import { depthOf, hashOf, slotId, slotState, slotsUsed, slotWord, writeTenant } from "./slots.ts";
@@ -127,14 +127,25 @@ function findTenants(shard: Shard, segments: readonly Adopted[], slots: Readonly
   return nobodys;
 }
 
-/** Words that agree are right: the id with its hash, the generation with the seal of a chain, both with a record. */
+/**
+ * Words that agree are right: the id with its hash, the generation (as written, or as the identity's seal has it) with the
+ * seal of a chain, both with a record.
+ */
 function tenantOf(shard: Shard, slot: number, said: readonly Tenant[]): Tenant | undefined {
   const { words } = shard.index;
   const at = slotWord(slot);
   const id = slotId(shard, slot);
   const isId = isAgentId(id) && words[at + A.idHash] === hashOf(id);
-  const generation = words[at + A.generation] as number;
-  const isGeneration = isChainSealed(words, at, CHAIN.data) || isChainSealed(words, at, CHAIN.control);
+  const written = words[at + A.generation] as number;
+  const isSealedWith = (generation: number): boolean => {
+    words[at + A.generation] = generation;
+    return isChainSealed(words, at, CHAIN.data) || isChainSealed(words, at, CHAIN.control);
+  };
+  const solved = sealedGeneration(shard, slot, at);
+  // Where no chain is whole either: solved from a damaged seal it would be any number, and generations are small ones.
+  const likely = solved < GENERATIONS_SKIPPED ? solved : written;
+  const generation = isSealedWith(solved) ? solved : isSealedWith(written) ? written : likely;
+  const isGeneration = isSealedWith(generation);
   let best: Tenant | undefined;
   for (const one of said) {
     if ((isId && one.id !== id) || (isGeneration && one.generation !== generation)) continue;

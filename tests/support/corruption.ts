@@ -4,13 +4,15 @@
  *
  * The oracle reads the segments before the damage: it knows which bytes hold which message. A message none of whose bytes
  * was changed must arrive, once, in order, whole; one that was hit may be missing, but must not come out changed; what had
- * been taken does not come back. An agent may be missing only if its slot was hit. Whatever is missing must be reported.
+ * been taken does not come back. An agent may be missing only if its slot was hit where it says whose it is. Whatever is
+ * missing must be reported.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { openBus } from "../../src/bus/bus.ts";
 import type { Bus, Delivery, Lease } from "../../src/bus/contract.ts";
 import { createBus, destroyBus } from "../../src/bus/directory.ts";
 import {
+  A,
   R,
   RECORD_HEADER_BYTES,
   SEGMENT_HEADER_BYTES,
@@ -57,6 +59,8 @@ interface Extent {
   readonly end: number;
   readonly blob: string | undefined;
 }
+
+const IDENTITY: readonly number[] = [A.generation, A.idHash, A.identity];
 
 function check(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(what);
@@ -130,7 +134,7 @@ export class Trial {
       bus.register({ id, role: "worker", team: ids[0] as string });
       for (const chain of ["data", "control"] as const) this.inboxes.push({ id, chain, unread: [] });
     }
-    for (let left = 20 + random.below(40); left > 0; left--) {
+    for (let left = 15 + random.below(25); left > 0; left--) {
       const inbox = this.inboxes[random.below(this.inboxes.length)] as Inbox;
       const large = this.kind === "blob" ? 12 : this.kind === "mixture" ? 15 : 50;
       this.send(bus, inbox, random.below(large) === 0 ? 20_000 + random.below(20_000) : random.below(1500));
@@ -206,36 +210,45 @@ export class Trial {
     const before = readFileSync(path);
     const after = Buffer.from(before);
     const filled: number[] = [];
-    for (let at = 0; at < before.length; at += 8)
-      if (before.readUIntLE(at, Math.min(6, before.length - at)) > 0) filled.push(at);
+    const words = new Uint32Array(before.buffer, before.byteOffset, before.length >>> 2);
+    for (let word = 0; word < words.length; word++) if (words[word] !== 0) filled.push(4 * word);
+    const touched: number[] = [];
+    const put = (at: number, value: number): void => {
+      after[at] = value;
+      touched.push(at);
+    };
     const place = (): number =>
       random.below(4) === 0 || filled.length === 0
         ? random.below(after.length)
-        : Math.min(after.length - 1, (filled[random.below(filled.length)] as number) + random.below(8));
+        : Math.min(after.length - 1, (filled[random.below(filled.length)] as number) + random.below(4));
     const how = random.below(5);
     const bytes = 1 + random.below(64);
-    if (how === 0) for (let n = 0; n < bytes; n++) after[place()] = random.below(256);
+    if (how === 0) for (let n = 0; n < bytes; n++) put(place(), random.below(256));
     else if (how === 1) {
       for (let n = random.below(8); n >= 0; n--) {
         const at = place();
-        after[at] = (after[at] as number) ^ (1 << random.below(8));
+        put(at, (after[at] as number) ^ (1 << random.below(8)));
       }
     } else {
       const from = place();
       for (let at = from; at < Math.min(from + bytes, after.length); at++)
-        after[at] = how === 2 ? random.below(256) : how === 3 ? 0 : 0xff;
+        put(at, how === 2 ? random.below(256) : how === 3 ? 0 : 0xff);
     }
     const hit = this.hits.get(path) ?? new Set<number>();
-    for (let at = 0; at < after.length; at++) if (after[at] !== before[at]) hit.add(at);
+    for (const at of touched) if (after[at] !== before[at]) hit.add(at);
     this.hits.set(path, hit);
     if (path.endsWith("/index")) this.noteSlots(before, hit);
     writeFileSync(path, after, { flag: "r+" });
   }
 
+  /** Notes whose slots were hit where they say whose they are. */
   private noteSlots(index: Buffer, hit: ReadonlySet<number>): void {
     for (const at of hit) {
       if (at < SLOTS_BYTE) continue;
-      const idAt = at - ((at - SLOTS_BYTE) % SLOT_BYTES) + SLOT_ID_BYTE;
+      const within = (at - SLOTS_BYTE) % SLOT_BYTES;
+      // What does not say who the tenant is can be made again.
+      if (within < SLOT_ID_BYTE && !IDENTITY.includes(within >>> 2)) continue;
+      const idAt = at - within + SLOT_ID_BYTE;
       this.slotsHit.add(index.toString("latin1", idAt + 1, idAt + 1 + (index[idAt] as number)));
     }
   }
@@ -274,10 +287,8 @@ export class Trial {
       if (random.below(3) === 0) this.sendMore(bus, inbox);
       if (bus.has(inbox.id)) missing += this.readOut(bus, inbox);
       else {
-        this.mayBeGone(inbox.id);
         gone.add(inbox.id);
-        missing += inbox.unread.length;
-        inbox.unread = [];
+        missing += this.lose(inbox);
       }
     }
     const known = new Set(["new", ...this.inboxes.map(({ id }) => id)]);
@@ -328,6 +339,15 @@ export class Trial {
 
   /** Reads an inbox to its end. How many messages that had been hit are missing. */
   private readOut(bus: Bus, inbox: Inbox): number {
+    const held = this.leases.get(inbox);
+    const there = this.slotsHit.has(inbox.id) ? (held?.depth() ?? 0) : undefined;
+    // That look may have been the first one at the damage.
+    if (!bus.has(inbox.id)) return this.lose(inbox);
+    if (held !== undefined && there !== undefined && there < bus.depth(inbox.id, inbox.chain)) {
+      // Nothing was left that said the slot's generation: the lease is one on an earlier tenant, as after a new start.
+      held.release();
+      this.leases.delete(inbox);
+    }
     const lease = this.leases.get(inbox) ?? (bus.lease(inbox.id, inbox.chain) as Lease);
     check(lease !== undefined, `the inbox of ${inbox.id} is held`);
     const got: Message[] = [];
@@ -341,7 +361,14 @@ export class Trial {
     }
     check(lease.depth() === 0, `${lease.depth()} messages to ${inbox.id} are counted and not to be had`);
     if (!this.leases.has(inbox)) lease.release();
+    if (this.hosted && got.length === 0 && !bus.has(inbox.id)) return this.lose(inbox);
     return this.compare(inbox, got);
+  }
+
+  /** The agent was found to be gone; how many messages it misses. */
+  private lose(inbox: Inbox): number {
+    this.mayBeGone(inbox.id);
+    return inbox.unread.splice(0).length;
   }
 
   private compare(inbox: Inbox, got: readonly Message[]): number {
