@@ -41,7 +41,7 @@ export const limits = {
 
   // Waiting
   lockWaitMs: 10_000,
-  lockStoppedHolderMs: 200,
+  lockStoppedHolderMs: 50,
   pollMs: 200,
   fullRetryMs: 4,
   sendTimeoutMs: 30_000,
