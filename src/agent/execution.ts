@@ -128,6 +128,7 @@ export class Execution implements Due {
     this.#phase = "running";
     if (timeoutMs !== undefined) deadlines.set(this, timeoutMs);
     watchChild(pid, (exit) => this.#finish(endingOf(exit, this.#cause)), spawn.group !== "inherit");
+    globalThis.crashPoint?.("spawn.watched");
     onStart(pid);
     if (this.#cause === undefined) return;
     // It was ended while it was being started.

@@ -109,6 +109,7 @@ class SwarmHost implements Host {
     this.#options = options;
     this.#states = new StateFiles(busDir);
     registerSeats(bus, lead, options.seats);
+    globalThis.crashPoint?.("host.registered");
     this.#unopened = new Set(options.seats);
     this.#looking = this.#seats.values();
     this.#environment = environmentBlock(sharedVariables(env, { busDir, lead, runId, bin: binDirectory(busDir) }));
@@ -118,6 +119,7 @@ class SwarmHost implements Host {
     this.#tick = setInterval(() => this.#look(), limits.pollMs);
     this.#open();
     this.#look();
+    globalThis.crashPoint?.("host.open");
   }
 
   get active(): number {
@@ -148,6 +150,7 @@ class SwarmHost implements Host {
   stop(graceMs: number): Promise<void> {
     this.#open(this.#unopened.size);
     for (const seat of this.#seats.values()) this.#stopSeat(seat, graceMs);
+    globalThis.crashPoint?.("shutdown.stopping");
     this.#flushSoon();
     return this.#idle() ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
@@ -159,6 +162,7 @@ class SwarmHost implements Host {
     this.#deadlines.close();
     this.#heartbeat.end();
     this.#options.launcher.close();
+    globalThis.crashPoint?.("shutdown.closed");
   }
 
   #idle(): boolean {
@@ -288,6 +292,7 @@ class SwarmHost implements Host {
     seat.running = { mail, taskId: task.task_id, execution, files };
     this.#running.add(seat);
     seat.meet("assigned");
+    globalThis.crashPoint?.("task.assigned");
     execution.begin();
   }
 
@@ -305,6 +310,7 @@ class SwarmHost implements Host {
       err: ran ? fileBytes(spoolPath(spool, task.seq, task.attempt, "err")) : 0,
     };
     const result = resultOf(seat.id, task, ending, times, sizes, outputBytesMax);
+    globalThis.crashPoint?.("result.made");
     this.#outbox.add({ from: seat.id, result, replyTo: mail.msgId, onAccepted: () => this.#accepted(seat, mail) });
     this.#flushSoon();
   }

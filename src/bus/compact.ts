@@ -105,17 +105,22 @@ function moveRecord(shard: Shard, position: number): void {
     slotState(shard, header.slot) !== SLOT_FREE &&
     words[slotWord(header.slot) + A.generation] === header.generation;
   if (!mine || tailRoom(shard) < bytes) return;
+  globalThis.crashPoint?.("move.begun");
   const copy = writeRecord(shard, header, bodyOf(old));
   const moved = positionOf(copy.entry, copy.at);
   copyAttempts(old, copy);
   linkNext(copy, nextOf(old));
+  globalThis.crashPoint?.("move.copied");
 
   const chainAt = chainWord(header.slot, header.chain);
   if (words[chainAt + C.head] === position) words[chainAt + C.head] = moved;
   else relink(shard, words[chainAt + C.head] as number, position, moved);
   if (words[chainAt + C.tail] === position) words[chainAt + C.tail] = moved;
+  globalThis.crashPoint?.("move.relinked");
   markTaken(old);
+  globalThis.crashPoint?.("move.marked");
   countLive(shard, copy.entry, 1, bytes);
+  globalThis.crashPoint?.("move.counted");
   countLive(shard, entryOf(position), -1, -bytes);
 }
 

@@ -197,15 +197,19 @@ export function createBus(dir: string, options: { readonly shards?: number; read
     if (made === -E.NOENT) continue; // The last user of the base removed it between the two calls.
     if (made < 0)
       throw new CfnError("cannot_create", `cannot create ${hidden}: ${errorText(-made)}`, "set CFN_MESSAGE_BASE_DIR");
+    globalThis.crashPoint?.("create.hidden");
     try {
       build(hidden, options);
     } catch (error) {
       removeTree(hidden);
       throw error;
     }
+    globalThis.crashPoint?.("create.built");
     const owner = openFile(`${hidden}/owner`, O.RDWR | O.CREAT);
     trySharedLock(owner);
+    globalThis.crashPoint?.("create.owned");
     if (renameFile(hidden, dir) === 0) {
+      globalThis.crashPoint?.("create.shown");
       claims.set(dir, owner);
       return;
     }
@@ -221,7 +225,9 @@ function build(dir: string, options: { readonly shards?: number; readonly busByt
   const shape = plan(space, options);
   const meta: Meta = { magic: "cfn-bus", layout: LAYOUT, uuid: randomId(), boot_id: bootId(), ...shape };
   for (const part of ["shards", "blobs", "agents", "bells", "bin"]) makeDirectory(`${dir}/${part}`);
+  globalThis.crashPoint?.("create.parts");
   for (let n = 0; n < shape.shards; n++) createShard(`${dir}/shards/${shardName(n)}`);
+  globalThis.crashPoint?.("create.shard_made");
   const wrote = replaceFile(`${dir}/meta`, `${JSON.stringify(meta)}\n`);
   if (wrote < 0)
     throw new CfnError("cannot_create", `cannot write ${dir}/meta: ${errorText(-wrote)}`, "free some space there");
@@ -302,11 +308,15 @@ export function locateBus(env: Env): string {
 
 /** Removes a bus and, if it was the last one, the base. */
 export function destroyBus(dir: string): void {
+  globalThis.crashPoint?.("destroy.begun");
   const fd = claims.get(dir);
   claims.delete(dir);
   // Out of sight first, so that nobody opens what is being taken apart.
   const hidden = `${parentOf(dir)}/.old-${ownIdentity().pid}-${ownIdentity().startTicks}-${randomId()}`;
-  removeTree(renameFile(dir, hidden) === 0 ? hidden : dir);
+  const shown = renameFile(dir, hidden) === 0 ? hidden : dir;
+  globalThis.crashPoint?.("destroy.hidden");
+  removeTree(shown);
+  globalThis.crashPoint?.("destroy.removed");
   if (fd !== undefined) closeFile(fd);
   removeEmptyBase(parentOf(dir));
 }
@@ -331,6 +341,7 @@ export function sweepDeadBuses(base: string): string[] {
     if (maker !== null) {
       if (!isAlive({ pid: Number(maker[1]), startTicks: Number(maker[2]) })) removeTree(`${base}/${name}`);
     } else if (name.startsWith("run-") && !isClaimed(`${base}/${name}`)) {
+      globalThis.crashPoint?.("sweep.dead_bus");
       destroyBus(`${base}/${name}`);
       removed.push(name);
     }

@@ -50,6 +50,7 @@ export class Holding implements Lease {
       if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
       return dropped;
     });
+    globalThis.crashPoint?.("take.unlocked");
     for (const blob of blobs) dropBlob(this.dir, blob);
   }
 

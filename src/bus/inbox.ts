@@ -83,6 +83,7 @@ export function gather(
     position = words[word + R.next] as number;
   }
   endBlock();
+  globalThis.crashPoint?.("deliver.marked");
   return { blocks, records };
 }
 
@@ -114,6 +115,7 @@ export function readOldest(
   const read = (): { readonly copies: Copy[]; readonly depth: number }[] =>
     withShard(shard, collect).map(({ gathered, depth }) => ({ copies: unpack(gathered), depth }));
   let all = read();
+  globalThis.crashPoint?.("deliver.unlocked");
   if (all.some(({ copies, depth }) => copies.length === 0 && depth > 0)) {
     // Damage: the rebuild drops what is broken and links the rest.
     withShard(shard, () => {
@@ -142,7 +144,9 @@ export function takeOldest(shard: Shard, slot: number, chain: ChainNumber, count
   /** Taken of each segment: its table entry, records, bytes. */
   const perSegment: [entry: number, records: number, bytes: number][] = [];
   let last: [entry: number, records: number, bytes: number] | undefined;
+  globalThis.crashPoint?.("take.begun");
   dirty(shard);
+  globalThis.crashPoint?.("take.dirty");
   for (let taken = 0; taken < most; taken++) {
     const place = placeOf(shard, position);
     if (place === undefined) {
@@ -159,6 +163,7 @@ export function takeOldest(shard: Shard, slot: number, chain: ChainNumber, count
     }
     const next = nextOf(place);
     markTaken(place);
+    globalThis.crashPoint?.("take.marked");
     if (last?.[0] !== place.entry) {
       last = [place.entry, 0, 0];
       perSegment.push(last);
@@ -173,8 +178,11 @@ export function takeOldest(shard: Shard, slot: number, chain: ChainNumber, count
   }
   words[chainAt + C.head] = position;
   if (position === 0) words[chainAt + C.tail] = 0;
+  globalThis.crashPoint?.("take.head_moved");
   Atomics.store(words, chainAt + C.depth, depth - most);
+  globalThis.crashPoint?.("take.shallow");
   for (const [entry, records, bytes] of perSegment) countLive(shard, entry, -records, -bytes);
+  globalThis.crashPoint?.("take.counted");
   clean(shard);
   return blobs;
 }

@@ -34,9 +34,11 @@ function create(shard: Shard, number: number, capacity: number): Mapping | undef
   unlinkFile(path);
   const fd = openFile(path, O.RDWR | O.CREAT | O.EXCL);
   if (fd < 0) return undefined;
+  globalThis.crashPoint?.("pairs.created");
   const bytes = capacity * PAIR_WORDS * 4;
   const mapping = allocateFile(fd, bytes) === 0 ? mapFile(fd, bytes) : undefined;
   closeFile(fd);
+  globalThis.crashPoint?.("pairs.allocated");
   if (mapping === undefined) unlinkFile(path);
   return mapping;
 }
@@ -54,6 +56,7 @@ function table(shard: Shard): Mapping | undefined {
   if (mapping === undefined) {
     mapping = create(shard, number + 1, limits.pairsInitial);
     if (mapping === undefined) return undefined;
+    globalThis.crashPoint?.("pairs.first");
     shard.index.words[H.pairsUsed] = 0;
     Atomics.store(shard.index.words, H.pairsNumber, number + 1);
   }
@@ -111,11 +114,14 @@ function grow(shard: Shard, old: Mapping): boolean {
     const at = probe(mapping.words, capacity, { low: old.words[word] as number, high: old.words[word + 1] as number });
     mapping.words.set(old.words.subarray(word, word + PAIR_WORDS), at);
   }
+  globalThis.crashPoint?.("pairs.copied");
   unlinkFile(pairsPath(shard, number - 1));
+  globalThis.crashPoint?.("pairs.named");
   old.unmap();
   shard.pairs = { number, mapping };
   shard.index.words[H.pairsUsed] = kept.length;
   Atomics.store(shard.index.words, H.pairsNumber, number);
+  globalThis.crashPoint?.("pairs.grown");
   return true;
 }
 
@@ -135,6 +141,7 @@ export function recordSequence(shard: Shard, pair: number, key: PairKey, slot: n
     words[pair + 1] = key.high;
     words[pair + 2] = sequence;
     words[pair + 3] = stampOf(shard, slot);
+    globalThis.crashPoint?.("pairs.half");
     Atomics.store(words, pair, key.low);
     shard.index.words[H.pairsUsed] = (shard.index.words[H.pairsUsed] as number) + 1;
   } else if ((words[pair + 2] as number) < sequence) {

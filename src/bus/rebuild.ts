@@ -39,9 +39,12 @@ interface Unread {
 }
 
 export function rebuildShard(shard: Shard): void {
+  globalThis.crashPoint?.("rebuild.begun");
   const words = shard.index.words;
   const numbers = adoptSegments(shard);
+  globalThis.crashPoint?.("rebuild.adopted");
   clearChains(shard);
+  globalThis.crashPoint?.("rebuild.cleared");
   const unread: Unread[] = [];
   let tail = 0;
   words[H.blobBytes] = 0;
@@ -52,11 +55,14 @@ export function rebuildShard(shard: Shard): void {
     words[H.nextNumber] = Math.max(words[H.nextNumber] as number, number + 1);
   }
   words[H.tail] = tail;
+  globalThis.crashPoint?.("rebuild.scanned");
   relink(shard, unread);
+  globalThis.crashPoint?.("rebuild.relinked");
   for (const [entry] of numbers) {
     if (words[entryWord(entry) + S.live] === 0 && tail !== entry + 1) retire(shard, entry);
   }
   recountPairs(shard);
+  globalThis.crashPoint?.("rebuild.recounted");
   words[H.repairs] = (words[H.repairs] as number) + 1;
 }
 

@@ -63,11 +63,13 @@ export function allocateSlot(shard: Shard, id: string): number | undefined {
     if (used >= limits.agentsPerShard) return undefined;
     if (used >= (shard.index.words[H.slotCapacity] as number) && growIndex(shard) < 0) return undefined;
     Atomics.store(shard.index.words, H.slotsUsed, used + 1);
+    globalThis.crashPoint?.("slot.counted");
   }
   const words = shard.index.words;
   const at = slotWord(slot);
   const generation = ((words[at + A.generation] as number) + 1) >>> 0;
   words.fill(0, at, at + SLOT_ID_BYTE / 4);
+  globalThis.crashPoint?.("slot.emptied");
   words[at + A.generation] = generation;
   words[at + A.idHash] = hashOf(id);
   const text = encoder.encode(id);

@@ -32,15 +32,18 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
   let damaged = 0;
   // Blobs are listed before the records are read: one that is written meanwhile belongs to a living writer.
   const blobs = listDirectory(`${dir}/blobs`);
+  globalThis.crashPoint?.("sweep.listed");
   for (const shard of shards) {
     withShard(shard, () => {
       vacateDead(shard, agents);
       nameBlobs(shard, named);
       damaged += shard.index.words[H.damaged] as number;
     });
+    globalThis.crashPoint?.("sweep.shard_done");
   }
   for (const id of agents) {
     unlinkFile(`${dir}/agents/.${id}`);
+    globalThis.crashPoint?.("sweep.unstated");
     unlinkFile(`${dir}/agents/${id}`);
   }
   return { agents, bells: sweepBells(dir), blobs: sweepBlobs(dir, blobs, named), damaged };
@@ -52,6 +55,7 @@ function vacateDead(shard: Shard, agents: string[]): void {
     if (state === SLOT_FREE || isHostedHere(shard, slot) || !takeHosting(shard, slot)) continue;
     const id = slotId(shard, slot);
     if (vacate(shard, slot) === 0 || state === SLOT_HOSTED) agents.push(id);
+    globalThis.crashPoint?.("sweep.vacated");
     freeHosting(shard, slot);
   }
 }
@@ -78,6 +82,7 @@ function sweepBlobs(dir: string, blobs: readonly string[], named: ReadonlySet<st
     const writer = /^\.?(\d+)-(\d+)-/.exec(blob);
     const living = writer !== null && isAlive({ pid: Number(writer[1]), startTicks: Number(writer[2]) });
     if (!living && !named.has(blob) && unlinkFile(`${dir}/blobs/${blob}`) === 0) removed++;
+    globalThis.crashPoint?.("sweep.blob_gone");
   }
   return removed;
 }
@@ -89,6 +94,7 @@ function sweepBells(dir: string): number {
     const fd = openToRing(path);
     if (fd >= 0) closeFile(fd);
     else if (fd === -E.NXIO && unlinkFile(path) === 0) removed++;
+    globalThis.crashPoint?.("sweep.bell_gone");
   }
   return removed;
 }

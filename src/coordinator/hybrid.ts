@@ -72,6 +72,7 @@ export class HybridSwarm implements Swarm {
         return;
       }
       this.living.set(id, spawned.pid);
+      globalThis.crashPoint?.("hybrid.started");
       watchChild(spawned.pid, (exit) => this.exited(id, exit), true);
     });
   }
@@ -104,6 +105,7 @@ export class HybridSwarm implements Swarm {
     const kill = setTimeout(() => {
       for (const pid of this.living.values()) signalGroup(pid, SIGKILL);
     }, limits.coordinatorEndMs);
+    globalThis.crashPoint?.("hybrid.ending");
     if (this.living.size > 0) await ended;
     clearTimeout(kill);
     this.bell.close();

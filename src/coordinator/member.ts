@@ -38,6 +38,7 @@ export class Member {
   constructor(private readonly options: MemberOptions) {
     const { bus, id, runId, seats } = options;
     bus.register({ id, role: "coordinator", team: options.master });
+    globalThis.crashPoint?.("member.registered");
     this.inbox = new Inbox(bus, id);
     this.bell = bus.bell();
     this.bell.arm(id, "control");
@@ -49,6 +50,7 @@ export class Member {
     this.team = new Team({ bus, id, runId, seats, onResult: (result) => this.passOn(result) });
     this.host = options.openHost({ lead: id, seats, onResults: () => void this.turn() });
     this.team.serveBy(this.host);
+    globalThis.crashPoint?.("member.open");
   }
 
   /** Resolves after `bye`, when nothing of this coordinator is left on the bus. */
@@ -64,6 +66,7 @@ export class Member {
     this.bell.close();
     this.inbox.release();
     this.options.bus.unregister(this.options.id);
+    globalThis.crashPoint?.("member.left");
   }
 
   /** The master is gone: ends the agents. Nobody reads results any more, so nothing else is waited for. */
@@ -76,6 +79,7 @@ export class Member {
     this.cancelQueued();
     void this.host.stop(graceMs).then(() => this.turn());
     this.stopping = true;
+    globalThis.crashPoint?.("member.stopping");
   }
 
   private async turn(): Promise<void> {
@@ -138,7 +142,9 @@ export class Member {
       peak_rss_bytes: peakRssBytes(),
       open_fds_max: Math.max(this.fdsMax, openDescriptors()),
     };
+    globalThis.crashPoint?.("member.closed");
     this.post("bye", bye as unknown as Json);
+    globalThis.crashPoint?.("member.bye");
     const leave = (): void => {
       if (this.outbox.flush()) this.ended();
       else setTimeout(leave, limits.pollMs);

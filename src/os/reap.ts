@@ -120,8 +120,10 @@ export function reapNow(): number {
     if (!watched.has(pid)) births?.tell();
     const child = watched.get(pid);
     if (child === undefined && births?.mayBear(pid)) break;
+    globalThis.crashPoint?.("exit.seen");
     if (child?.endGroup) signalGroup(pid, SIGKILL);
     waitpid(pid, pointerTo(status), NOHANG);
+    globalThis.crashPoint?.("exit.reaped");
     watched.delete(pid);
     reaped++;
     child?.onExit({ pid, code, signal });
