@@ -8,6 +8,7 @@
 import { limits } from "../limits.ts";
 import { allocateFile, closeFile, fileSize, O, openFile, unlinkFile } from "../os/file.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
+import { listDirectory } from "../os/tree.ts";
 import { A, H, PAIR_WORDS, SLOT_FREE } from "./layout.ts";
 import type { Shard } from "./shard.ts";
 import { slotState, slotsUsed, slotWord } from "./slots.ts";
@@ -115,12 +116,13 @@ function grow(shard: Shard, old: Mapping): boolean {
     mapping.words.set(old.words.subarray(word, word + PAIR_WORDS), at);
   }
   globalThis.crashPoint?.("pairs.copied");
-  unlinkFile(pairsPath(shard, number - 1));
+  // Named first: the numbers of messages that were read long ago stand nowhere else.
+  Atomics.store(shard.index.words, H.pairsNumber, number);
   globalThis.crashPoint?.("pairs.named");
+  unlinkFile(pairsPath(shard, number - 1));
   old.unmap();
   shard.pairs = { number, mapping };
   shard.index.words[H.pairsUsed] = kept.length;
-  Atomics.store(shard.index.words, H.pairsNumber, number);
   globalThis.crashPoint?.("pairs.grown");
   return true;
 }
@@ -149,9 +151,12 @@ export function recordSequence(shard: Shard, pair: number, key: PairKey, slot: n
   }
 }
 
-/** Counts the entries anew, after a death on the way of `recordSequence`. */
+/** Counts the entries anew, after a death on the way of `recordSequence`, and removes what one in `grow` left. */
 export function recountPairs(shard: Shard): void {
   const mapping = table(shard);
+  const named = `pairs-${shard.index.words[H.pairsNumber]}`;
+  for (const name of listDirectory(shard.dir))
+    if (name.startsWith("pairs-") && name !== named) unlinkFile(`${shard.dir}/${name}`);
   let used = 0;
   if (mapping !== undefined)
     for (let word = 0; word < mapping.words.length; word += PAIR_WORDS) if (mapping.words[word] !== 0) used++;
