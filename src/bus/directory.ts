@@ -205,7 +205,7 @@ export function createBus(dir: string, options: { readonly shards?: number; read
       throw error;
     }
     globalThis.crashPoint?.("create.built");
-    const owner = openFile(`${hidden}/owner`, O.RDWR | O.CREAT);
+    const owner = openFile(`${hidden}/owner`, O.RDWR);
     trySharedLock(owner);
     globalThis.crashPoint?.("create.owned");
     if (renameFile(hidden, dir) === 0) {
@@ -224,13 +224,19 @@ function build(dir: string, options: { readonly shards?: number; readonly busByt
   const space = fileSystemSpace(dir) as Space;
   const shape = plan(space, options);
   const meta: Meta = { magic: "cfn-bus", layout: LAYOUT, uuid: randomId(), boot_id: bootId(), ...shape };
-  for (const part of ["shards", "blobs", "agents", "bells", "bin"]) makeDirectory(`${dir}/${part}`);
+  const must = (path: string, outcome: number): void => {
+    if (outcome >= 0) return;
+    throw new CfnError("cannot_create", `cannot create ${path}: ${errorText(-outcome)}`, "free some space there");
+  };
+  for (const part of ["shards", "blobs", "agents", "bells", "bin"])
+    must(`${dir}/${part}`, makeDirectory(`${dir}/${part}`));
   globalThis.crashPoint?.("create.parts");
   for (let n = 0; n < shape.shards; n++) createShard(`${dir}/shards/${shardName(n)}`);
   globalThis.crashPoint?.("create.shard_made");
-  const wrote = replaceFile(`${dir}/meta`, `${JSON.stringify(meta)}\n`);
-  if (wrote < 0)
-    throw new CfnError("cannot_create", `cannot write ${dir}/meta: ${errorText(-wrote)}`, "free some space there");
+  must(`${dir}/meta`, replaceFile(`${dir}/meta`, `${JSON.stringify(meta)}\n`));
+  const owner = openFile(`${dir}/owner`, O.RDWR | O.CREAT);
+  must(`${dir}/owner`, owner);
+  closeFile(owner);
 }
 
 export const shardName = (n: number): string => String(n).padStart(2, "0");
