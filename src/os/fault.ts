@@ -8,7 +8,7 @@
  *
  * `CFN_FAULT=[<command>/]<point>:<action>[:<n>]` acts at the n-th pass (default 1) of that point, in that command only if one
  * is named (`coordinator/member.bye:kill`). `kill` and `stop`: SIGKILL and SIGSTOP to itself. `nospace`: the next allocation
- * fails with ENOSPC, once; `full`: all further ones do.
+ * fails with ENOSPC, once; `full`: all further ones do. `throw`: an error that no code expects, as a bug of ours would be.
  *
  * `CFN_FAULT_MARK=<path>`: whoever acts creates this file with its pid in it, and whoever finds it there does not act: so one
  * process of many does, once. A refused allocation leaves `<path>.refused`, with the call's name.
@@ -184,7 +184,7 @@ declare global {
   var outOfSpace: ((call: AllocatingCall, detail?: number) => boolean) | undefined;
 }
 
-const actions = ["kill", "stop", "nospace", "full"] as const;
+const actions = ["kill", "stop", "nospace", "full", "throw"] as const;
 
 interface Fault {
   readonly point: string;
@@ -230,6 +230,7 @@ function install(text: string | undefined, mark: string | undefined): void {
     if (mark !== undefined && !leave(mark, `${process.pid}`)) return;
     if (fault.action === "nospace") refusals = 1;
     else if (fault.action === "full") refusals = Number.POSITIVE_INFINITY;
+    else if (fault.action === "throw") throw new Error(`a fault at ${point}`);
     else libc.kill(process.pid, fault.action === "kill" ? SIGKILL : SIGSTOP);
   };
   globalThis.outOfSpace = (call, detail = 0) => {
