@@ -2,6 +2,12 @@
 import { expect, test } from "bun:test";
 import { crashMatrix, tableOf } from "./matrix.ts";
 
+test("a sender that finds no space for good is told so, and the others go on", async () => {
+  const { outcomes } = await crashMatrix("large body", ["full"]);
+  expect(outcomes.filter(({ problems, reached }) => problems.length > 0 || !reached)).toEqual([]);
+  expect(outcomes.filter(({ code }) => code === 75).map(({ point }) => point)).toContain("blob.begun");
+}, 60_000);
+
 test("a process may die, stop or find no space at any crash point, and nothing accepted is lost", async () => {
   const { outcomes, unnamed } = await crashMatrix();
   const failed = outcomes.filter(({ problems, reached }) => problems.length > 0 || !reached);

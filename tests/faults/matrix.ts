@@ -25,13 +25,13 @@ function busCell(faultBinary: string, scenario: Scenario, point: CrashPoint, act
 async function onBus(
   place: Place,
   faultBinary: string,
-  { victim: prepare, waits, after }: Scenario,
+  { victim: prepare, pass = 1, waits, after }: Scenario,
   cell: Pick<Outcome, "scenario" | "point" | "action">,
 ): Promise<Omit<Outcome, "left">> {
   const { point, action } = cell;
   const scene = await Scene.open(place, faultBinary);
   const { args, stdin = "", from } = await prepare(scene);
-  const injection = { at: point, action, mark: `${place.files}/mark` };
+  const injection = { at: point, pass, action, mark: `${place.files}/mark` };
   const victim = place.start([faultBinary, ...args], { env: environmentOf(injection), stdin });
   const early = waits ? scene.waiting(victim).then(() => scene.bystand()) : undefined;
   const problems: string[] = [];
@@ -52,8 +52,11 @@ interface Matrix {
   readonly unnamed: readonly CrashPoint[];
 }
 
-/** Builds the fault binary and runs all cells, two at a time; those whose point or scenario has `word` in its name. */
-export async function crashMatrix(word = ""): Promise<Matrix> {
+/**
+ * Builds the fault binary and runs all cells, two at a time; those whose point or scenario has `word` in its name. Other
+ * `actions` than the three of the matrix are for the scenarios on a bus that is there.
+ */
+export async function crashMatrix(word = "", actions: readonly FaultAction[] = faultActions): Promise<Matrix> {
   const work = mkdtempSync(`${tmpdir()}/cfn-faults-`);
   try {
     const faultBinary = `${work}/cfn`;
@@ -68,11 +71,11 @@ export async function crashMatrix(word = ""): Promise<Matrix> {
       for (const point of points) {
         named.add(point);
         if (!`${name} ${point}`.includes(word)) continue;
-        for (const action of faultActions) cells.push(() => run(point, action));
+        for (const action of actions) cells.push(() => run(point, action));
       }
     };
     for (const one of scenarios) add(one.name, one.points, (point, action) => busCell(faultBinary, one, point, action));
-    for (const one of runScenarios)
+    for (const one of actions === faultActions ? runScenarios : [])
       add(one.name, one.points, (point, action) => runCell(faultBinary, one, point, action));
     const outcomes: Outcome[] = [];
     let next = 0;

@@ -4,7 +4,8 @@ import type { CrashPoint } from "../../src/os/fault.ts";
 import { type Ended, type Place, type Running, stateOf, waitFor, within } from "./process.ts";
 
 export const faultActions = ["kill", "stop", "nospace"] as const;
-export type FaultAction = (typeof faultActions)[number];
+/** `full`: as `nospace`, but for good. Not for runs, whose results wait until there is space. */
+export type FaultAction = (typeof faultActions)[number] | "full";
 
 export interface Outcome {
   readonly scenario: string;
@@ -26,14 +27,15 @@ export const noSpaceCodes = [0, 69, 73, 75];
 
 /** The fault, and the file that tells of it. */
 export interface Injection {
-  /** As in CFN_FAULT, without the action. */
+  /** As in CFN_FAULT: the point, behind a command's name and a slash where only that is to act. */
   readonly at: string;
+  readonly pass?: number;
   readonly action: FaultAction;
   readonly mark: string;
 }
 
-export const environmentOf = ({ at, action, mark }: Injection): Record<string, string> => ({
-  CFN_FAULT: `${at}:${action}`,
+export const environmentOf = ({ at, pass = 1, action, mark }: Injection): Record<string, string> => ({
+  CFN_FAULT: `${at}:${action}:${pass}`,
   CFN_FAULT_MARK: mark,
 });
 
