@@ -1,7 +1,6 @@
 /** The entry: finds the subcommand, reads its arguments, runs it, turns whatever happens into an exit status. */
 import type { Env } from "../src/bus/directory.ts";
 import { CfnError } from "../src/errors.ts";
-import { limits } from "../src/limits.ts";
 import { parseArgv } from "./argv.ts";
 import { commands } from "./commands.ts";
 import { exitStatus, statusOf } from "./exit.ts";
@@ -23,24 +22,10 @@ async function main(argv: readonly string[], env: Env): Promise<number> {
   if (load === undefined) throw unknownName(name);
   const command = await load();
   const parsed = parseArgv(words, command, env);
-  if (hosts.includes(name)) (await import("../src/os/uncaught.ts")).catchUncaught(endByBug);
+  command.guard?.(report);
   if (!parsed.help) return command.run({ args: parsed.args, rest: parsed.rest, env });
   print(await (await import("./help.ts")).helpOf([name]));
   return exitStatus.success;
-}
-
-/** Commands that host agents. */
-const hosts = ["run", "agent", "coordinator"];
-
-/**
- * An error that nobody caught, in whatever callback: without this the process would say it and wait on, for ever, for what
- * that callback was to do. Ends all agents; the bus of a run is removed by the next one.
- */
-async function endByBug(error: unknown): Promise<void> {
-  const status = await report(error);
-  const { endDescendants } = await import("../src/os/descendants.ts");
-  endDescendants(limits.endWaitMs);
-  process.exit(status);
 }
 
 function unknownName(name: string): UnknownName {

@@ -92,6 +92,8 @@ export interface Command<A extends Args = Args> {
   readonly rest?: string;
   /** Ends the help; works as printed. */
   readonly example: string;
+  /** Called before `run` by a command whose process must not outlive an error that nobody caught; see `bug.ts`. */
+  readonly guard?: (report: (error: unknown) => Promise<number>) => void;
   /** Returns the exit status. A CfnError thrown becomes its message and its code's status; anything else is a bug, 70. */
   run(context: Context<A>): number | Promise<number>;
 }

@@ -4,10 +4,10 @@
  */
 
 /** Calls `onError` with the first of them; those that follow are its consequences. */
-export function catchUncaught(onError: (error: unknown) => void): void {
+export function catchUncaught(onError: (error: unknown) => Promise<void>): void {
   let caught = false;
   const first = (error: unknown): void => {
-    if (!caught) onError(error);
+    if (!caught) void onError(error);
     caught = true;
   };
   process.on("uncaughtException", first);
