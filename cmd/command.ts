@@ -1,8 +1,6 @@
 /**
- * The shape of a subcommand. One file per subcommand exports one `<name>Command`; `commands.ts` names them all.
- *
- * The argument definitions are citty's, so that citty renders the help, and a little more: how a value is read, and what
- * may be repeated. `argv.ts` reads the command line by them, strictly.
+ * The shape of a subcommand. One file per subcommand exports one `<name>Command`; `commands.ts` names them all. The argument
+ * definitions are citty's, which renders the help, and a little more. `argv.ts` reads the command line by them, strictly.
  */
 import type { BooleanArgDef, EnumArgDef, PositionalArgDef, StringArgDef } from "citty";
 import type { Env } from "../src/bus/directory.ts";
@@ -83,6 +81,8 @@ export interface Context<A extends Args> {
   /** What stood after `--`; always empty unless the command declares `rest`. */
   readonly rest: readonly string[];
   readonly env: Env;
+  /** What stood after the command's name, as typed. */
+  readonly words: readonly string[];
 }
 
 export interface Command<A extends Args = Args> {

@@ -21,7 +21,8 @@ import {
   TABLE_ENTRIES,
   TABLE_WORD,
 } from "./layout.ts";
-import type { Segment, Shard } from "./shard.ts";
+import { addToEntry, isEntrySealed, sealEntry, setHeader } from "./seals.ts";
+import { type Segment, type Shard, suspect } from "./shard.ts";
 
 export const entryWord = (entry: number): number => TABLE_WORD + entry * S.words;
 export const segmentPath = (shard: Shard, number: number): string => `${shard.dir}/segment-${number}`;
@@ -37,7 +38,23 @@ export function segmentAt(shard: Shard, entry: number): Segment | undefined {
     known.mapping.unmap();
     shard.segments.delete(entry);
   }
-  return number === 0 ? undefined : mapSegment(shard, entry, number);
+  const segment = number === 0 ? undefined : mapSegment(shard, entry, number);
+  if (segment === undefined || isSegmentOf(segment.mapping.words, number)) return segment;
+  // Another file than the one that the table meant, or one whose beginning was overwritten.
+  segment.mapping.unmap();
+  shard.segments.delete(entry);
+  return undefined;
+}
+
+/** Whether a segment file begins as the one of this number does. */
+export const isSegmentOf = (words: Uint32Array, number: number): boolean =>
+  words[0] === MAGIC_SEGMENT && words[1] === LAYOUT && words[2] === number;
+
+export function writeSegmentHeader(words: Uint32Array, number: number, entry: number): void {
+  words[0] = MAGIC_SEGMENT;
+  words[1] = LAYOUT;
+  words[2] = number;
+  words[3] = entry;
 }
 
 export function mapSegment(shard: Shard, entry: number, number: number, whole = false): Segment | undefined {
@@ -123,7 +140,7 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   if (made < 0) return false;
 
   globalThis.crashPoint?.("rotate.made");
-  words[H.nextNumber] = number + 1;
+  setHeader(words, H.nextNumber, number + 1);
   globalThis.crashPoint?.("rotate.counted");
   const segment = adoptRecycled(shard, entry, number) ?? mapSegment(shard, entry, number, true);
   if (segment === undefined) {
@@ -131,22 +148,33 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
     return false;
   }
   globalThis.crashPoint?.("rotate.mapped");
-  const header = segment.mapping.words;
-  header[0] = MAGIC_SEGMENT;
-  header[1] = LAYOUT;
-  header[2] = number;
-  header[3] = entry;
+  writeSegmentHeader(segment.mapping.words, number, entry);
   globalThis.crashPoint?.("rotate.headed");
-  words.fill(0, entryWord(entry), entryWord(entry) + S.words);
-  words[entryWord(entry) + S.used] = SEGMENT_HEADER_BYTES;
-  words[entryWord(entry) + S.number] = number;
-  words[H.segments] = (words[H.segments] as number) + 1;
+  listSegment(shard, entry, number);
+  setHeader(words, H.segments, (words[H.segments] as number) + 1);
   globalThis.crashPoint?.("rotate.listed");
   const previous = (words[H.tail] as number) - 1;
-  words[H.tail] = entry + 1;
+  setHeader(words, H.tail, entry + 1);
   globalThis.crashPoint?.("rotate.tail_moved");
-  if (previous >= 0 && words[entryWord(previous) + S.live] === 0) retire(shard, previous);
+  if (previous >= 0) retireUnread(shard, previous);
   return true;
+}
+
+/** Writes the table's entry of an empty segment. */
+export function listSegment(shard: Shard, entry: number, number: number): void {
+  const { words } = shard.index;
+  const at = entryWord(entry);
+  words.fill(0, at, at + S.words);
+  words[at + S.used] = SEGMENT_HEADER_BYTES;
+  words[at + S.number] = number;
+  sealEntry(words, at);
+}
+
+/** Gives a segment back in which nothing is unread; one of which that is not certain is left for the repair. */
+function retireUnread(shard: Shard, entry: number): void {
+  const { words } = shard.index;
+  if (!isEntrySealed(words, entryWord(entry))) suspect(shard);
+  else if (words[entryWord(entry) + S.live] === 0) retire(shard, entry);
 }
 
 /** The recycled segment under its new number, if this process still has it mapped. */
@@ -154,7 +182,7 @@ function adoptRecycled(shard: Shard, entry: number, number: number): Segment | u
   const kept = shard.recycled;
   const isIt = kept !== undefined && kept.number === shard.index.words[H.recycled];
   shard.recycled = undefined;
-  shard.index.words[H.recycled] = 0;
+  setHeader(shard.index.words, H.recycled, 0);
   if (!isIt) {
     kept?.mapping.unmap();
     return undefined;
@@ -181,7 +209,7 @@ export function retire(shard: Shard, entry: number): void {
       shard.recycled?.mapping.unmap();
       shard.recycled = segment;
       shard.segments.delete(entry);
-      words[H.recycled] = segment.number;
+      setHeader(words, H.recycled, segment.number);
       globalThis.crashPoint?.("retire.kept");
     }
   }
@@ -192,7 +220,7 @@ export function retire(shard: Shard, entry: number): void {
     shard.segments.delete(entry);
   }
   words.fill(0, at, at + S.words);
-  words[H.segments] = Math.max(0, (words[H.segments] as number) - 1);
+  setHeader(words, H.segments, Math.max(0, (words[H.segments] as number) - 1));
   globalThis.crashPoint?.("retire.unlisted");
 }
 
@@ -200,7 +228,6 @@ export function retire(shard: Shard, entry: number): void {
 export function countLive(shard: Shard, entry: number, records: number, bytes: number): void {
   const at = entryWord(entry);
   const words = shard.index.words;
-  words[at + S.live] = (words[at + S.live] as number) + records;
-  words[at + S.liveBytes] = (words[at + S.liveBytes] as number) + bytes;
-  if (words[at + S.live] === 0 && words[H.tail] !== entry + 1) retire(shard, entry);
+  addToEntry(words, at, 0, records, bytes);
+  if (words[at + S.live] === 0 && words[H.tail] !== entry + 1) retireUnread(shard, entry);
 }

@@ -75,7 +75,6 @@ export async function inPlace(
   place: Place,
   use: () => Promise<Omit<Outcome, "left">>,
   failed: Omit<Outcome, "left" | "problems" | "reached" | "code" | "refused">,
-  mayLeave = false,
 ): Promise<Outcome> {
   let outcome: Omit<Outcome, "left">;
   try {
@@ -85,6 +84,6 @@ export async function inPlace(
     outcome = { ...failed, reached: false, code: -1, refused: undefined, problems: [why] };
   }
   const left = await place.clear();
-  const leftOver = left.length === 0 || mayLeave ? [] : [`${left.length} processes are left`];
+  const leftOver = left.length === 0 ? [] : [`${left.length} processes are left`];
   return { ...outcome, left: left.length, problems: [...outcome.problems, ...leftOver] };
 }

@@ -61,7 +61,13 @@ export class Place {
     const err = `${this.files}/${made}.err`;
     const fds = [openSync(out, "w"), openSync(err, "w")] as const;
     const child = Bun.spawn([...argv], {
-      env: cleanEnvironment({ ...env, CFN_MESSAGE_BASE_DIR: this.base, TMPDIR: this.files, [name]: value }),
+      env: cleanEnvironment({
+        ...env,
+        CFN_MESSAGE_BASE_DIR: this.base,
+        TMPDIR: this.files,
+        XDG_STATE_HOME: `${this.files}/state`,
+        [name]: value,
+      }),
       cwd: this.files,
       stdin: stdin === "held" ? "pipe" : new Blob([stdin]),
       stdout: fds[0],

@@ -18,6 +18,8 @@ export interface Scenario {
   readonly victim: (scene: Scene) => Deed | Promise<Deed>;
   /** Comes to its point only when a bystander has sent it something. */
   readonly waits?: true;
+  /** The bus is damaged, and says so at the end. */
+  readonly damages?: boolean;
   /** Comes when the victim has ended. */
   readonly after?: (scene: Scene) => void;
 }
@@ -187,7 +189,10 @@ export const scenarios: readonly Scenario[] = [
       "rebuild.cleared",
       "rebuild.scanned",
       "rebuild.relinked",
-      "rebuild.recounted",
+      "rebuild.pairs_mended",
+      "rebuild.slots_mended",
+      "rebuild.settled",
+      "rebuild.sealed",
     ],
     victim: async (scene) => {
       scene.send("early", "sink", BIG, scene.perSegment + 2);
@@ -197,11 +202,33 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: "repairing what nobody has written",
+    points: [
+      "rebuild.begun",
+      "keep.created",
+      "keep.kept",
+      "rebuild.adopted",
+      "rebuild.pairs_mended",
+      "rebuild.slots_mended",
+      "rebuild.cleared",
+      "rebuild.scanned",
+      "rebuild.relinked",
+      "rebuild.settled",
+      "rebuild.sealed",
+    ],
+    damages: true,
+    victim: (scene) => {
+      scene.send("early", "sink", BIG, scene.perSegment + 2);
+      scene.take("sink", 2);
+      scene.damageCounts();
+      return sendTo(scene, "sink");
+    },
+  },
+  {
     name: "an agent that comes, works and leaves",
     points: [
       "register.begun",
       "register.allocated",
-      "register.hosted",
       "register.stated",
       "register.clean",
       "slot.counted",
@@ -217,6 +244,7 @@ export const scenarios: readonly Scenario[] = [
       "spawn.started",
       "spawn.watched",
       "exit.seen",
+      "exit.told",
       "exit.reaped",
       "leave.released",
       "leave.unregistered",

@@ -16,7 +16,7 @@ const bugs: readonly [at: `${string}/${CrashPoint}`, args: readonly string[], co
   ["run/result.sent", flat, 70],
   ["run/mail.handled", flat, 70],
   ["run/mail.handled", hybrid, 70],
-  ["agent/exit.reaped", ["agent", "only", "--", "true"], 70],
+  ["agent/exit.seen", ["agent", "only", "--", "true"], 70],
 ];
 
 test("a bug of ours ends a host with 70 and its agents with it, instead of leaving it waiting for ever", async () => {
