@@ -53,8 +53,14 @@ export function rebuildShard(shard: Shard): void {
   globalThis.crashPoint?.("rebuild.relinked");
   settleStates(shard, unsettled);
   globalThis.crashPoint?.("rebuild.settled");
-  for (let slot = 0; slot < slotsUsed(shard); slot++)
-    for (const chain of [0, 1] as const) sealChain(words, slotWord(slot), chain);
+  for (let slot = 0; slot < slotsUsed(shard); slot++) {
+    for (const chain of [0, 1] as const) {
+      const at = chainWord(slot, chain);
+      // Where nothing is unread everything is taken. Not before this is known: a death on the way leaves this word to the next.
+      if (words[at + C.depth] === 0) words[at + C.taken] = words[at + C.sequence] as number;
+      sealChain(words, slotWord(slot), chain);
+    }
+  }
   for (const { entry } of segments.adopted) sealEntry(words, entryWord(entry));
   words[H.tail] =
     segments.adopted.length === 0 ? 0 : (segments.adopted[segments.adopted.length - 1] as Adopted).entry + 1;
@@ -166,10 +172,6 @@ function collect(
     if (!taken) unread.push({ header, position, place });
     else if (!isTaken(place)) markTaken(place);
   });
-  // Where nothing is unread everything is taken; `relink` lowers it to what comes before the first unread one.
-  for (let slot = 0; slot < slotsUsed(shard); slot++)
-    for (const chain of [0, 1] as const)
-      words[chainWord(slot, chain) + C.taken] = words[chainWord(slot, chain) + C.sequence] as number;
   return unread;
 }
 
