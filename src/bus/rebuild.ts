@@ -206,5 +206,6 @@ function relink(shard: Shard, unread: Unread[]): void {
     words[entryAt + S.live] = (words[entryAt + S.live] as number) + 1;
     words[entryAt + S.liveBytes] = (words[entryAt + S.liveBytes] as number) + lengthOf(one.place);
     previous = one;
+    globalThis.crashPoint?.("rebuild.linking");
   }
 }

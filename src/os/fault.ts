@@ -95,6 +95,7 @@ export const crashPoints = [
   "rebuild.adopted",
   "rebuild.cleared",
   "rebuild.scanned",
+  "rebuild.linking",
   "rebuild.relinked",
   "rebuild.pairs_mended",
   "rebuild.slots_mended",
