@@ -3,6 +3,7 @@
 import { runForeground } from "../src/agent/foreground.ts";
 import { enterHome } from "../src/agent/home.ts";
 import { CfnError } from "../src/errors.ts";
+import { endAtBug } from "./bug.ts";
 import type { Args, Command } from "./command.ts";
 import { busOption } from "./join.ts";
 import { say } from "./log.ts";
@@ -23,6 +24,7 @@ const args = {
 export const agentCommand: Command<typeof args> = {
   meta: { name: "agent", description: "Run one command as an agent on the bus, in the foreground" },
   args,
+  guard: endAtBug,
   rest: "COMMAND [ARG]...",
   example: `cfn agent ana -- sh -c 'echo "I am $CFN_AGENT_ID"; cfn agents'`,
   async run({ args, rest, env }) {

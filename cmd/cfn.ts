@@ -22,6 +22,7 @@ async function main(argv: readonly string[], env: Env): Promise<number> {
   if (load === undefined) throw unknownName(name);
   const command = await load();
   const parsed = parseArgv(words, command, env);
+  command.guard?.(report);
   if (!parsed.help) return command.run({ args: parsed.args, rest: parsed.rest, env, words });
   print(await (await import("./help.ts")).helpOf([name]));
   return exitStatus.success;

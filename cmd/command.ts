@@ -1,8 +1,6 @@
 /**
- * The shape of a subcommand. One file per subcommand exports one `<name>Command`; `commands.ts` names them all.
- *
- * The argument definitions are citty's, so that citty renders the help, and a little more: how a value is read, and what
- * may be repeated. `argv.ts` reads the command line by them, strictly.
+ * The shape of a subcommand. One file per subcommand exports one `<name>Command`; `commands.ts` names them all. The argument
+ * definitions are citty's, which renders the help, and a little more. `argv.ts` reads the command line by them, strictly.
  */
 import type { BooleanArgDef, EnumArgDef, PositionalArgDef, StringArgDef } from "citty";
 import type { Env } from "../src/bus/directory.ts";
@@ -94,6 +92,8 @@ export interface Command<A extends Args = Args> {
   readonly rest?: string;
   /** Ends the help; works as printed. */
   readonly example: string;
+  /** Called before `run` by a command whose process must not outlive an error that nobody caught; see `bug.ts`. */
+  readonly guard?: (report: (error: unknown) => Promise<number>) => void;
   /** Returns the exit status. A CfnError thrown becomes its message and its code's status; anything else is a bug, 70. */
   run(context: Context<A>): number | Promise<number>;
 }

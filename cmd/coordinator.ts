@@ -6,6 +6,7 @@ import { launchHere } from "../src/os/launch.ts";
 import { raiseDescriptors } from "../src/os/rlimits.ts";
 import { catchSignals, SIGTERM } from "../src/os/signals.ts";
 import { becomeSubreaper, signalWhenParentDies } from "../src/os/subreaper.ts";
+import { endAtBug } from "./bug.ts";
 import type { Args, Command } from "./command.ts";
 import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
 import { agentEnvironment, hosting } from "./hosting.ts";
@@ -24,6 +25,7 @@ const args = {
 export const coordinatorCommand: Command<typeof args> = {
   meta: { name: "coordinator", description: "Lead one team of a hybrid swarm (internal)", hidden: true },
   args,
+  guard: endAtBug,
   example: "cfn run --topology hybrid -- true",
   async run({ args, env }) {
     signalWhenParentDies(SIGTERM);

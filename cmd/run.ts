@@ -9,6 +9,7 @@ import { limits } from "../src/limits.ts";
 import { catchSignals } from "../src/os/signals.ts";
 import { isTerminal } from "../src/os/terminal.ts";
 import { coreCount } from "../src/os/usage.ts";
+import { endAtBug } from "./bug.ts";
 import type { Command } from "./command.ts";
 import { say } from "./log.ts";
 import { onBus } from "./runbus.ts";
@@ -27,6 +28,7 @@ const info = (text: string): void => void say("info", text);
 export const runCommand: Command<typeof runArgs> = {
   meta: { name: "run", description: "Run a swarm of agents until every task has a result" },
   args: runArgs,
+  guard: endAtBug,
   rest: "COMMAND [ARG]...",
   example: `seq 10 | cfn run --tasks - --agents 4 --tag -- sh -c 'echo "$0 squared is $(($0 * $0))"'`,
   run: async (context) => {

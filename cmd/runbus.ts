@@ -8,6 +8,7 @@ import { makeSpool, planSpool } from "../src/coordinator/spool.ts";
 import { subgroup } from "../src/os/cgroup.ts";
 import { becomeSubreaper } from "../src/os/subreaper.ts";
 import { removeTree } from "../src/os/tree.ts";
+import { spared } from "./bug.ts";
 
 export interface RunPlace {
   readonly busDir: string;
@@ -33,6 +34,7 @@ export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
   // It gets ready while the bus is made.
   const group = subgroup(`cfn-${runId}`);
   const guardian = new Guardian({ runId, busDir, spool, group, holds, path, onWarning });
+  if (guardian.pid > 0) spared.push(guardian.pid);
   try {
     createBus(busDir);
     makeSpool(spool);

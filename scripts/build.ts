@@ -1,6 +1,9 @@
-/** Builds the binary: `bun scripts/build.ts [OUTFILE]`, dist/cfn if none is named. The release script builds by it too. */
+/**
+ * Builds the binary: `bun scripts/build.ts [OUTFILE]`, dist/cfn if none is named. The release script builds by it too.
+ * With `--faults` it is one for tests that dies, stops or finds no space at a named crash point (`src/os/fault.ts`).
+ */
 
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
 const root = resolve(import.meta.dir, "..");
@@ -12,8 +15,14 @@ export interface Platform {
   readonly executable: string;
 }
 
+const entry = resolve(root, "cmd/cfn.ts");
 /** Runs in a thread of its own: another entry point. */
 const threadEntry = resolve(root, "src/os/launchthread.ts");
+
+/** Loaded before everything else by a fault build, and by no other. */
+const faultModule = resolve(root, "src/os/fault.ts");
+/** What that installs. Calls of these are left out of the shipped binary, with their arguments. */
+export const faultCalls = ["globalThis.crashPoint", "globalThis.outOfSpace"];
 
 /** Multiplies the engine's thresholds: most commands end before compiled code would have paid for its compilation. */
 const JIT_POLICY = 40;
@@ -25,21 +34,21 @@ const JIT_POLICY = 40;
  *
  * `order` is from `recordOrder`: it puts the bytecode that `cfn send` uses side by side, for a third fewer pages to load.
  */
-export async function buildBinary(outfile: string, order: string | undefined, platform?: Platform): Promise<void> {
+export async function buildBinary(
+  outfile: string,
+  order: string | undefined,
+  platform?: Platform,
+  faults = false,
+): Promise<void> {
   mkdirSync(dirname(outfile), { recursive: true });
   const work = mkdtempSync(resolve(dirname(outfile), ".build-"));
   // The name goes into the executable: always the same one, so that the same source gives the same bytes.
   const unfinished = resolve(work, "cfn");
   try {
     await Bun.build({
-      entrypoints: [resolve(root, "cmd/cfn.ts"), threadEntry],
-      files: { [threadEntry]: await bundled(threadEntry) },
-      root,
-      target: "bun",
-      format: "esm",
+      ...(await bundleOf(faults)),
       minify: true,
       bytecode: true,
-      splitting: true,
       compile: {
         outfile: unfinished,
         autoloadDotenv: false,
@@ -58,12 +67,27 @@ export async function buildBinary(outfile: string, order: string | undefined, pl
   }
 }
 
+/** What is bundled, and how, before it is made small and compiled. */
+export async function bundleOf(faults: boolean): Promise<Bun.BuildConfig> {
+  const thread = await bundled(threadEntry);
+  const first = `import ${JSON.stringify(faultModule)};\n${readFileSync(entry, "utf8")}`;
+  return {
+    entrypoints: [entry, threadEntry],
+    files: faults ? { [threadEntry]: thread, [entry]: first } : { [threadEntry]: thread },
+    drop: faults ? [] : faultCalls,
+    root,
+    target: "bun",
+    format: "esm",
+    splitting: true,
+  };
+}
+
 /**
  * A module with all that it imports, as one text: it shares nothing with the others, which so stay in fewer, larger pieces.
  * Each piece more costs `cfn send` a tenth of a millisecond.
  */
-async function bundled(entry: string): Promise<string> {
-  const { outputs } = await Bun.build({ entrypoints: [entry], target: "bun", format: "esm" });
+async function bundled(module: string): Promise<string> {
+  const { outputs } = await Bun.build({ entrypoints: [module], target: "bun", format: "esm", drop: faultCalls });
   return (outputs[0] as Bun.BuildArtifact).text();
 }
 
@@ -98,4 +122,8 @@ async function build(outfile: string): Promise<void> {
   }
 }
 
-if (import.meta.main) await build(resolve(process.argv[2] ?? resolve(root, "dist/cfn")));
+if (import.meta.main) {
+  const words = process.argv.slice(2);
+  const outfile = resolve(words.find((word) => !word.startsWith("--")) ?? resolve(root, "dist/cfn"));
+  await (words.includes("--faults") ? buildBinary(outfile, undefined, undefined, true) : build(outfile));
+}

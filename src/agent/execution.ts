@@ -158,6 +158,7 @@ export class Execution implements Due {
     this.#phase = "running";
     if (timeoutMs !== undefined) deadlines.set(this, timeoutMs);
     watchChild(pid, this.#onExit, spawn.group !== "inherit");
+    globalThis.crashPoint?.("spawn.watched");
     onStart(pid, this.#startedAt);
     if (this.#cause === undefined) return;
     // It was ended while it was being started.

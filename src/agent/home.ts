@@ -71,9 +71,11 @@ function openClaimed(dir: string): Bus {
 
 function leaveDefault(dir: string, bus: Bus): void {
   bus.sweep(); // Agents that died here, with their wrapper, do not keep the bus.
+  globalThis.crashPoint?.("home.swept");
   const unread = bus.agents().some(({ hostPid, depth }) => hostPid > 0 || depth.data + depth.control > 0);
   bus.close();
   claimBus(dir)();
+  globalThis.crashPoint?.("home.unclaimed");
   if (unread) return;
   const owner = openFile(`${dir}/owner`, O.RDWR);
   if (owner < 0) return;

@@ -123,6 +123,7 @@ class SwarmHost implements Host {
     this.#options = options;
     this.#states = new StateFiles(busDir);
     const free = this.#register(options.seats);
+    globalThis.crashPoint?.("host.registered");
     this.#unopened = new Set(free);
     options.seats.forEach((id, n) => {
       if (options.succession !== undefined) this.#numbers.set(id, n);
@@ -138,6 +139,7 @@ class SwarmHost implements Host {
     this.#heartbeat.beat(0);
     this.#open();
     this.#look();
+    globalThis.crashPoint?.("host.open");
   }
 
   get active(): number {
@@ -190,6 +192,7 @@ class SwarmHost implements Host {
   stop(graceMs: number): Promise<void> {
     this.#open(this.#unopened.size);
     for (const seat of this.#seats.values()) this.#stopSeat(seat, graceMs);
+    globalThis.crashPoint?.("shutdown.stopping");
     this.#flushSoon();
     return this.#idle() ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve));
   }
@@ -201,6 +204,7 @@ class SwarmHost implements Host {
     this.#deadlines.close();
     this.#heartbeat.end();
     this.#options.launcher.close();
+    globalThis.crashPoint?.("shutdown.closed");
   }
 
   #idle(): boolean {
@@ -335,6 +339,7 @@ class SwarmHost implements Host {
     seat.running = { mail, taskId: task.task_id, execution, files };
     this.#running.add(seat);
     seat.meet("assigned");
+    globalThis.crashPoint?.("task.assigned");
     succession?.roster.launching(number, task.seq, task.attempt);
     execution.begin({
       spawn: {
@@ -369,6 +374,7 @@ class SwarmHost implements Host {
       err: ran ? fileBytes(spoolPath(spool, task.seq, task.attempt, "err")) : 0,
     };
     const result = resultOf(seat.id, task, ending, times, sizes, outputBytesMax);
+    globalThis.crashPoint?.("result.made");
     this.#outbox.add({ from: seat.id, result, replyTo: mail.msgId, onAccepted: () => this.#accepted(seat, mail) });
     this.#flushSoon();
   }

@@ -64,8 +64,10 @@ export class Outbox {
       runId: this.#runId,
       replyTo,
     }));
+    globalThis.crashPoint?.("result.sending");
     try {
       const sent = this.#bus.sendBatch(drafts);
+      globalThis.crashPoint?.("result.sent");
       const refused = sent.findIndex(({ status }) => status !== "accepted" && status !== "duplicate");
       if (refused === -1) return batch.length;
       const outcome = sent[refused];

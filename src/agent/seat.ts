@@ -53,6 +53,7 @@ export class Seat {
 
   /** Takes in what has been read and was not known. */
   keep(deliveries: readonly Delivery[]): Control[] {
+    globalThis.crashPoint?.("task.read");
     return deliveries.map(({ message }) => {
       const control = controlOf(message);
       this.mailbox.add(control.kind === "task" ? control.task : undefined, message.msg_id);
@@ -63,6 +64,8 @@ export class Seat {
   /** Acknowledges what is settled. */
   settle(): void {
     const count = this.mailbox.dropSettled();
-    if (count > 0) this.lease.ack(count);
+    if (count === 0) return;
+    this.lease.ack(count);
+    globalThis.crashPoint?.("result.settled");
   }
 }

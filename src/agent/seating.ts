@@ -30,9 +30,11 @@ export function registerFreeSeats(bus: Bus, lead: string, ids: readonly string[]
  */
 export function openSeat(bus: Bus, id: string, states: StateFiles): Seat {
   const lease = bus.lease(id, "control");
+  globalThis.crashPoint?.("seat.leased");
   try {
     if (lease === undefined) throw taken(id, 0);
     states.open(id);
+    globalThis.crashPoint?.("seat.open");
     return new Seat(id, lease, states);
   } catch (error) {
     lease?.release();
@@ -44,7 +46,9 @@ export function openSeat(bus: Bus, id: string, states: StateFiles): Seat {
 /** Unread messages stay for whoever takes the id next. */
 export function leaveSeat(bus: Bus, seat: Seat, states: StateFiles): void {
   seat.lease.release();
+  globalThis.crashPoint?.("leave.released");
   bus.unregister(seat.id);
+  globalThis.crashPoint?.("leave.unregistered");
   states.close(seat.id);
 }
 

@@ -26,25 +26,34 @@ export class StateFiles {
     }
   }
 
-  /** The agent appears, in the state SPAWNED. */
+  /** The agent appears, in the state SPAWNED. Throws CfnError("cannot_create") where it cannot. */
   open(id: string): void {
+    const path = `${this.#agents}/${id}`;
     // Where there is no state yet, none can be seen half-made.
-    if (makeSymlink("../states/SPAWNED", `${this.#agents}/${id}`) !== 0) this.write(id, "SPAWNED");
+    if (makeSymlink("../states/SPAWNED", path) !== 0) mustWork(path, this.#replace(id, "SPAWNED"));
   }
 
+  /**
+   * Never fails: an agent's work and its result do not depend on this word. Where there is no space for a second link the old
+   * one makes room, and where the new one cannot be made then either there is none, rather than a wrong one. Where the
+   * directory is gone with the whole bus, the run notices that by itself and says it.
+   */
   write(id: string, state: LifecycleState): void {
+    if (this.#replace(id, state) === 0) return;
+    this.close(id);
+    makeSymlink(`../states/${state}`, `${this.#agents}/${id}`);
+  }
+
+  #replace(id: string, state: LifecycleState): number {
     const target = `../states/${state}`;
     const hidden = `${this.#agents}/.${id}`;
-    const path = `${this.#agents}/${id}`;
     let outcome = makeSymlink(target, hidden);
     if (outcome === -E.EXIST) {
       // Left by a host that died here.
       unlinkFile(hidden);
       outcome = makeSymlink(target, hidden);
     }
-    if (outcome === 0) outcome = renameFile(hidden, path);
-    // The directory is gone with the whole bus: the run notices that by itself and says it.
-    if (outcome !== -E.NOENT) mustWork(path, outcome);
+    return outcome === 0 ? renameFile(hidden, `${this.#agents}/${id}`) : outcome;
   }
 
   close(id: string): void {

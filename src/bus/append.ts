@@ -77,12 +77,15 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
     return { status: "full", what: "inbox", limit: `${limits.inboxBytes} bytes` };
   }
 
+  globalThis.crashPoint?.("append.checked");
   dirty(shard);
+  globalThis.crashPoint?.("append.dirty");
   const pair = reservePair(shard, known, key);
   if (pair === undefined || !makeRoom(shard, recordBytes(bodyBound(parcel.body)), chain === CHAIN.control)) {
     clean(shard);
     return busFull(shard);
   }
+  globalThis.crashPoint?.("append.reserved");
   words = shard.index.words;
   const chainAt = chainWord(slot, chain);
   const lastInbox = words[chainAt + C.sequence] as number;
@@ -107,23 +110,30 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
     parcel.body,
   );
   if (place === undefined) return undefined;
+  globalThis.crashPoint?.("append.written");
   const position = positionOf(place.entry, place.at);
   if (before === undefined) words[chainAt + C.head] = position;
   else {
     linkNext(before, position);
     if (before.words[before.word + R.inboxSequence] !== lastInbox) markLoss(place, true);
   }
+  globalThis.crashPoint?.("append.linked");
   words[chainAt + C.tail] = position;
+  globalThis.crashPoint?.("append.tail_moved");
   words[chainAt + C.sequence] = inboxSequence;
   const charge = place.words[place.word + R.charge] as number;
   const at = slotWord(slot);
   if (chain === CHAIN.data) words[at + A.bytes] = (words[at + A.bytes] as number) + charge;
   if (parcel.flags !== 0) setHeader(words, H.blobBytes, (words[H.blobBytes] as number) + charge);
   countLive(shard, place.entry, 1, lengthOf(place));
+  globalThis.crashPoint?.("append.counted");
   recordSequence(shard, pair, key, slot, sequence);
+  globalThis.crashPoint?.("append.numbered");
   Atomics.add(words, chainAt + C.depth, 1);
+  globalThis.crashPoint?.("append.deep");
   sealChain(words, at, chain);
   clean(shard);
+  globalThis.crashPoint?.("append.clean");
   return { status: "accepted", sequence, bell: Atomics.exchange(words, slotWord(slot) + A.bell + chain, 0) };
 }
 

@@ -53,6 +53,7 @@ export function makeBell(busDir: string, find: FindWord, chainOf: (chain: "data"
   const fd = makeFifo(path);
   if (fd < 0)
     throw new CfnError("cannot_create", `cannot create the bell ${path}: ${errorText(-fd)}`, "free some space there");
+  globalThis.crashPoint?.("bell.made");
   const armed = new Map<string, { id: string; chain: ChainNumber }>();
   let stop = (): void => closeFile(fd);
 
@@ -69,6 +70,7 @@ export function makeBell(busDir: string, find: FindWord, chainOf: (chain: "data"
       const one = { id, chain: chainOf(chain) };
       armed.set(`${id} ${chain}`, one);
       hang(one);
+      globalThis.crashPoint?.("bell.hung");
     },
     disarm(id, chain) {
       armed.delete(`${id} ${chain}`);
@@ -92,6 +94,7 @@ export function makeBell(busDir: string, find: FindWord, chainOf: (chain: "data"
         if (at !== undefined)
           Atomics.compareExchange(at.shard.index.words, slotWord(at.slot) + A.bell + chain, number, 0);
       }
+      globalThis.crashPoint?.("bell.closing");
       armed.clear();
       stop();
       unlinkFile(path);

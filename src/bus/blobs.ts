@@ -19,10 +19,12 @@ const decoder = new TextDecoder();
 
 /** Stores a body; returns the reference to it, encoded as a record's body, or a negated error number. */
 export function storeBlob(busDir: string, body: Uint8Array): Uint8Array | number {
+  globalThis.crashPoint?.("blob.begun");
   const { pid, startTicks } = ownIdentity();
   const blob = `${pid}-${startTicks}-${randomId()}`;
   const wrote = replaceFile(`${busDir}/blobs/${blob}`, body);
   if (wrote < 0) return wrote;
+  globalThis.crashPoint?.("blob.stored");
   return encoder.encode(
     JSON.stringify({ blob, bytes: body.length, crc: Bun.hash.crc32(body) } satisfies BlobReference),
   );
@@ -60,5 +62,7 @@ export function loadBlob(busDir: string, reference: Uint8Array): Uint8Array | un
 
 export function dropBlob(busDir: string, reference: Uint8Array): void {
   const name = blobName(reference);
+  globalThis.crashPoint?.("blob.undropped");
   if (name !== undefined) unlinkFile(`${busDir}/blobs/${name}`);
+  globalThis.crashPoint?.("blob.dropped");
 }

@@ -105,10 +105,12 @@ function encodeTogether(all: readonly (Prepared | undefined)[]): void {
 function appendInOrder(shard: Shard, group: readonly number[], all: readonly Prepared[]): Appended[] {
   const refused = new Map<string, Appended>();
   const chainOf = ({ to, chain }: Parcel): string => `${to} ${chain}`;
+  globalThis.crashPoint?.("batch.locked");
   return group.map((at) => {
     const { parcel } = all[at] as Prepared;
     const before = refused.size === 0 ? undefined : refused.get(chainOf(parcel));
     const outcome = before ?? append(shard, parcel);
+    globalThis.crashPoint?.("batch.between");
     if (outcome.status === "full" || outcome.status === "gap") refused.set(chainOf(parcel), outcome);
     return outcome;
   });
@@ -165,6 +167,7 @@ class OpenBus implements Bus {
     const prepared = this.prepare(draft, unixSeconds());
     if (!("parcel" in prepared)) return prepared;
     const appended = withShard(prepared.shard, () => append(prepared.shard, prepared.parcel));
+    globalThis.crashPoint?.("send.unlocked");
     return this.finish(prepared, appended);
   }
 
@@ -181,13 +184,16 @@ class OpenBus implements Bus {
       }
     }
     encodeTogether(all);
+    globalThis.crashPoint?.("batch.encoded");
     for (const [shard, group] of groupBy(all, (one) => one?.shard)) {
       const appended = withShard(shard, () => appendInOrder(shard, group, all as readonly Prepared[]));
+      globalThis.crashPoint?.("batch.unlocked");
       for (let n = 0; n < group.length; n++) {
         const at = group[n] as number;
         outcomes[at] = this.finish(all[at] as Prepared, appended[n] as Appended);
       }
     }
+    globalThis.crashPoint?.("batch.rung");
     return outcomes as Sent[];
   }
 
@@ -229,6 +235,7 @@ class OpenBus implements Bus {
   private finish({ msgId, parcel }: Prepared, appended: Appended): Sent {
     if (appended.status === "accepted") {
       if (appended.bell !== 0) this.ringer.ring(appended.bell);
+      globalThis.crashPoint?.("send.rung");
       return { status: "accepted", msgId, sequence: appended.sequence };
     }
     if (typeof parcel.body !== "string" && parcel.flags !== 0) dropBlob(this.info.dir, parcel.body);

@@ -107,6 +107,7 @@ function moveRecord(shard: Shard, position: number): void {
     suspect(shard);
     return;
   }
+  globalThis.crashPoint?.("move.begun");
   const copy = writeRecord(shard, header, bodyOf(old));
   if (copy === undefined) {
     suspect(shard);
@@ -115,13 +116,17 @@ function moveRecord(shard: Shard, position: number): void {
   const moved = positionOf(copy.entry, copy.at);
   copyAttempts(old, copy);
   linkNext(copy, nextOf(old));
+  globalThis.crashPoint?.("move.copied");
 
   if (before === undefined) words[chainAt + C.head] = moved;
   else linkNext(before, moved);
   if (words[chainAt + C.tail] === position) words[chainAt + C.tail] = moved;
+  globalThis.crashPoint?.("move.relinked");
   sealChain(words, slotWord(slot), chain);
   markTaken(old);
+  globalThis.crashPoint?.("move.marked");
   countLive(shard, copy.entry, 1, bytes);
+  globalThis.crashPoint?.("move.counted");
   countLive(shard, entryOf(position), -1, -bytes);
 }
 

@@ -197,15 +197,19 @@ export function createBus(dir: string, options: { readonly shards?: number; read
     if (made === -E.NOENT) continue; // The last user of the base removed it between the two calls.
     if (made < 0)
       throw new CfnError("cannot_create", `cannot create ${hidden}: ${errorText(-made)}`, "set CFN_MESSAGE_BASE_DIR");
+    globalThis.crashPoint?.("create.hidden");
     try {
       build(hidden, options);
     } catch (error) {
       removeTree(hidden);
       throw error;
     }
-    const owner = openFile(`${hidden}/owner`, O.RDWR | O.CREAT);
+    globalThis.crashPoint?.("create.built");
+    const owner = openFile(`${hidden}/owner`, O.RDWR);
     trySharedLock(owner);
+    globalThis.crashPoint?.("create.owned");
     if (renameFile(hidden, dir) === 0) {
+      globalThis.crashPoint?.("create.shown");
       claims.set(dir, owner);
       return;
     }
@@ -220,11 +224,19 @@ function build(dir: string, options: { readonly shards?: number; readonly busByt
   const space = fileSystemSpace(dir) as Space;
   const shape = plan(space, options);
   const meta: Meta = { magic: "cfn-bus", layout: LAYOUT, uuid: randomId(), boot_id: bootId(), ...shape };
-  for (const part of ["shards", "blobs", "agents", "bells", "bin"]) makeDirectory(`${dir}/${part}`);
+  const must = (path: string, outcome: number): void => {
+    if (outcome >= 0) return;
+    throw new CfnError("cannot_create", `cannot create ${path}: ${errorText(-outcome)}`, "free some space there");
+  };
+  for (const part of ["shards", "blobs", "agents", "bells", "bin"])
+    must(`${dir}/${part}`, makeDirectory(`${dir}/${part}`));
+  globalThis.crashPoint?.("create.parts");
   for (let n = 0; n < shape.shards; n++) createShard(`${dir}/shards/${shardName(n)}`);
-  const wrote = replaceFile(`${dir}/meta`, metaText(meta));
-  if (wrote < 0)
-    throw new CfnError("cannot_create", `cannot write ${dir}/meta: ${errorText(-wrote)}`, "free some space there");
+  globalThis.crashPoint?.("create.shard_made");
+  must(`${dir}/meta`, replaceFile(`${dir}/meta`, metaText(meta)));
+  const owner = openFile(`${dir}/owner`, O.RDWR | O.CREAT);
+  must(`${dir}/owner`, owner);
+  closeFile(owner);
 }
 
 /** The file as written: one line of JSON whose last member is the checksum of the line without it. */
@@ -315,11 +327,15 @@ export function locateBus(env: Env): string {
 
 /** Removes a bus and, if it was the last one, the base. */
 export function destroyBus(dir: string): void {
+  globalThis.crashPoint?.("destroy.begun");
   const fd = claims.get(dir);
   claims.delete(dir);
   // Out of sight first, so that nobody opens what is being taken apart.
   const hidden = `${parentOf(dir)}/.old-${ownIdentity().pid}-${ownIdentity().startTicks}-${randomId()}`;
-  removeTree(renameFile(dir, hidden) === 0 ? hidden : dir);
+  const shown = renameFile(dir, hidden) === 0 ? hidden : dir;
+  globalThis.crashPoint?.("destroy.hidden");
+  removeTree(shown);
+  globalThis.crashPoint?.("destroy.removed");
   if (fd !== undefined) closeFile(fd);
   removeEmptyBase(parentOf(dir));
 }
@@ -344,6 +360,7 @@ export function sweepDeadBuses(base: string): string[] {
     if (maker !== null) {
       if (!isAlive({ pid: Number(maker[1]), startTicks: Number(maker[2]) })) removeTree(`${base}/${name}`);
     } else if (name.startsWith("run-") && !isClaimed(`${base}/${name}`)) {
+      globalThis.crashPoint?.("sweep.dead_bus");
       destroyBus(`${base}/${name}`);
       removed.push(name);
     }

@@ -97,6 +97,7 @@ export class Holding implements Lease {
       return dropped;
     });
     this.acknowledged += count;
+    globalThis.crashPoint?.("take.unlocked");
     for (const blob of blobs) dropBlob(this.dir, blob);
   }
 

@@ -115,6 +115,7 @@ export function gather(
     position = words[word + R.next] as number;
   }
   endBlock();
+  globalThis.crashPoint?.("deliver.marked");
   return { blocks, records, isSound };
 }
 
@@ -150,6 +151,7 @@ export function readOldest(
       return { copies, isSound: gathered.isSound && (copies.length > 0 || depth === 0) };
     });
   let all = read();
+  globalThis.crashPoint?.("deliver.unlocked");
   if (all.some(({ isSound }) => !isSound)) {
     // The repair takes out what is broken and links the rest.
     withShard(shard, () => repair(shard));
@@ -217,7 +219,9 @@ export function takeOldest(
   /** Taken of each segment: its table entry, records, bytes. */
   const perSegment: [entry: number, records: number, bytes: number][] = [];
   let segment: [entry: number, records: number, bytes: number] | undefined;
+  globalThis.crashPoint?.("take.begun");
   dirty(shard);
+  globalThis.crashPoint?.("take.dirty");
   for (const place of places) {
     const charge = place.words[place.word + R.charge] as number;
     charged += charge;
@@ -226,6 +230,7 @@ export function takeOldest(
       setHeader(words, H.blobBytes, Math.max(0, (words[H.blobBytes] as number) - charge));
     }
     markTaken(place);
+    globalThis.crashPoint?.("take.marked");
     if (segment?.[0] !== place.entry) {
       segment = [place.entry, 0, 0];
       perSegment.push(segment);
@@ -240,11 +245,14 @@ export function takeOldest(
   }
   words[chainAt + C.head] = depth === 0 ? 0 : head;
   if (depth === 0) words[chainAt + C.tail] = 0;
+  globalThis.crashPoint?.("take.head_moved");
   // With nothing unread everything is taken, what was sent and then lost as well.
   words[chainAt + C.taken] = depth === 0 ? (words[chainAt + C.sequence] as number) : taken;
   Atomics.store(words, chainAt + C.depth, depth);
+  globalThis.crashPoint?.("take.shallow");
   sealChain(words, slotWord(slot), chain);
   for (const [entry, records, bytes] of perSegment) countLive(shard, entry, -records, -bytes);
+  globalThis.crashPoint?.("take.counted");
   clean(shard);
   return blobs;
 }

@@ -37,9 +37,11 @@ function create(shard: Shard, number: number, capacity: number): Mapping | undef
   unlinkFile(path);
   const fd = openFile(path, O.RDWR | O.CREAT | O.EXCL);
   if (fd < 0) return undefined;
+  globalThis.crashPoint?.("pairs.created");
   const bytes = capacity * PAIR_WORDS * 4;
   const mapping = allocateFile(fd, bytes) === 0 ? mapFile(fd, bytes) : undefined;
   closeFile(fd);
+  globalThis.crashPoint?.("pairs.allocated");
   if (mapping === undefined) unlinkFile(path);
   return mapping;
 }
@@ -59,6 +61,7 @@ function table(shard: Shard): Mapping | undefined {
     if (fd < 0 && number !== 0 && statPath(pairsPath(shard, number)) !== undefined) return undefined;
     mapping = create(shard, number + 1, limits.pairsInitial);
     if (mapping === undefined) return undefined;
+    globalThis.crashPoint?.("pairs.first");
     const alone = isClean(shard);
     if (alone) dirty(shard);
     setHeader(shard.index.words, H.pairsUsed, 0);
@@ -156,12 +159,15 @@ function rewrite(shard: Shard, old: Mapping, isKept: (word: number) => boolean):
     const at = probe(mapping.words, capacity, { low: old.words[word] as number, high: old.words[word + 1] as number });
     mapping.words.set(old.words.subarray(word, word + PAIR_WORDS), at);
   }
+  globalThis.crashPoint?.("pairs.copied");
   setHeader(shard.index.words, H.pairsUsed, kept.length);
   // Named before the old one is removed: a death between the two would else leave none.
   setHeader(shard.index.words, H.pairsNumber, number);
+  globalThis.crashPoint?.("pairs.named");
   unlinkFile(pairsPath(shard, number - 1));
   old.unmap();
   shard.pairs = { number, mapping, counted: true };
+  globalThis.crashPoint?.("pairs.grown");
   return true;
 }
 
@@ -181,6 +187,7 @@ export function recordSequence(shard: Shard, pair: number, key: PairKey, slot: n
     words[pair + 1] = key.high;
     words[pair + 2] = sequence;
     words[pair + 3] = stampOf(shard, slot);
+    globalThis.crashPoint?.("pairs.half");
     Atomics.store(words, pair, key.low);
     sealPair(words, pair);
     setHeader(shard.index.words, H.pairsUsed, (shard.index.words[H.pairsUsed] as number) + 1);

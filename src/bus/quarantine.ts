@@ -27,9 +27,11 @@ export function keep(shard: Shard, what: string, bytes: Uint8Array): void {
   const path = nextPath(shard, what);
   const fd = path === undefined ? -1 : openFile(path, O.WRONLY | O.CREAT | O.EXCL);
   if (path === undefined || fd < 0) return;
+  globalThis.crashPoint?.("keep.created");
   const wrote = writeAll(fd, bytes);
   closeFile(fd);
   if (wrote < 0) unlinkFile(path);
+  globalThis.crashPoint?.("keep.kept");
 }
 
 /** Keeps a file itself, out of everybody's way; it is removed where enough are kept. */

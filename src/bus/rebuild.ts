@@ -32,21 +32,35 @@ interface Unread {
 }
 
 export function rebuildShard(shard: Shard): void {
+  globalThis.crashPoint?.("rebuild.begun");
   const died = Atomics.load(shard.index.words, H.dirty) === CHANGING;
   const headerFaults = mendHeader(shard, died);
   const words = shard.index.words;
   const faults = died ? 0 : headerFaults + countFaults(shard);
   if (faults > 0) keep(shard, "index", shard.index.bytes);
   const segments = adoptSegments(shard);
+  globalThis.crashPoint?.("rebuild.adopted");
   if (headerFaults > 0) countNamedSlots(shard, segments.adopted);
   let damaged = faults + segments.damaged + mendPairs(shard, died);
+  globalThis.crashPoint?.("rebuild.pairs_mended");
   const unsettled = mendSlots(shard, segments.adopted, died);
+  globalThis.crashPoint?.("rebuild.slots_mended");
   const chains = readChains(shard, died);
+  globalThis.crashPoint?.("rebuild.cleared");
   const unread = collect(shard, segments.adopted, chains, died);
+  globalThis.crashPoint?.("rebuild.scanned");
   relink(shard, unread);
+  globalThis.crashPoint?.("rebuild.relinked");
   settleStates(shard, unsettled);
-  for (let slot = 0; slot < slotsUsed(shard); slot++)
-    for (const chain of [0, 1] as const) sealChain(words, slotWord(slot), chain);
+  globalThis.crashPoint?.("rebuild.settled");
+  for (let slot = 0; slot < slotsUsed(shard); slot++) {
+    for (const chain of [0, 1] as const) {
+      const at = chainWord(slot, chain);
+      // Where nothing is unread everything is taken. Not before this is known: a death on the way leaves this word to the next.
+      if (words[at + C.depth] === 0) words[at + C.taken] = words[at + C.sequence] as number;
+      sealChain(words, slotWord(slot), chain);
+    }
+  }
   for (const { entry } of segments.adopted) sealEntry(words, entryWord(entry));
   words[H.tail] =
     segments.adopted.length === 0 ? 0 : (segments.adopted[segments.adopted.length - 1] as Adopted).entry + 1;
@@ -54,6 +68,7 @@ export function rebuildShard(shard: Shard): void {
   words[H.damaged] = (words[H.damaged] as number) + damaged;
   words[H.repairs] = (words[H.repairs] as number) + 1;
   sealHeader(words);
+  globalThis.crashPoint?.("rebuild.sealed");
   for (const { entry } of segments.adopted)
     if (words[entryWord(entry) + S.live] === 0 && words[H.tail] !== entry + 1) retire(shard, entry);
 }
@@ -157,10 +172,6 @@ function collect(
     if (!taken) unread.push({ header, position, place });
     else if (!isTaken(place)) markTaken(place);
   });
-  // Where nothing is unread everything is taken; `relink` lowers it to what comes before the first unread one.
-  for (let slot = 0; slot < slotsUsed(shard); slot++)
-    for (const chain of [0, 1] as const)
-      words[chainWord(slot, chain) + C.taken] = words[chainWord(slot, chain) + C.sequence] as number;
   return unread;
 }
 
@@ -195,5 +206,6 @@ function relink(shard: Shard, unread: Unread[]): void {
     words[entryAt + S.live] = (words[entryAt + S.live] as number) + 1;
     words[entryAt + S.liveBytes] = (words[entryAt + S.liveBytes] as number) + lengthOf(one.place);
     previous = one;
+    globalThis.crashPoint?.("rebuild.linking");
   }
 }

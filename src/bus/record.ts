@@ -67,10 +67,12 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   const { words, bytes } = segment.mapping;
   const word = at >>> 2;
   Atomics.store(words, word + R.commit, (IN_PROGRESS | bound) >>> 0);
+  globalThis.crashPoint?.("record.begun");
   const bodyAt = at + RECORD_HEADER_BYTES;
   let written = body.length;
   if (typeof body === "string") written = encoder.encodeInto(body, bytes.subarray(bodyAt, at + bound)).written;
   else bytes.set(body, bodyAt);
+  globalThis.crashPoint?.("record.filled");
   const length = recordBytes(written);
   words[word + R.next] = 0;
   words[word + R.state] = 0;
@@ -85,7 +87,9 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   words[word + R.charge] = header.charge === 0 ? written : header.charge;
   words[word + 13] = 0;
   words[word + R.crc] = checksum(bytes, at, written);
+  globalThis.crashPoint?.("record.uncommitted");
   Atomics.store(words, word + R.commit, length);
+  globalThis.crashPoint?.("record.committed");
   shard.index.words[usedAt] = at + length;
   sealEntry(shard.index.words, entryWord(entry));
   return { words, bytes, at, word, entry };

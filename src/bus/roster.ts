@@ -66,6 +66,7 @@ export class Roster {
     this.#doubles = new Float64Array(mapping.bytes.buffer, mapping.bytes.byteOffset, bytes >>> 3);
     this.#words[1] = seats;
     Atomics.store(this.#words, 0, MAGIC);
+    globalThis.crashPoint?.("roster.made");
   }
 
   #to(seat: number, state: number): void {
@@ -80,6 +81,7 @@ export class Roster {
     this.#words[at + 2] = attempt;
     this.#words[at + 3] = 0;
     this.#to(seat, 1);
+    globalThis.crashPoint?.("roster.said_launching");
   }
 
   running(seat: number, pid: number, startedAt: number): void {
@@ -87,6 +89,7 @@ export class Roster {
     this.#words[at + 3] = pid;
     this.#doubles[(at + 4) >>> 1] = startedAt;
     this.#to(seat, 2);
+    globalThis.crashPoint?.("roster.said_running");
   }
 
   /** Before the process is reaped: afterwards nobody could know. */
@@ -98,6 +101,7 @@ export class Roster {
     this.#words[at + 9] = end.signal;
     this.#words[at + 10] = endReasons.indexOf(end.reason);
     this.#to(seat, 3);
+    globalThis.crashPoint?.("roster.said_ended");
   }
 
   count({ expected, delivered, duplicates }: RosterCounts): void {

@@ -91,9 +91,11 @@ export function placeOf(shard: Shard, position: number): Place | undefined {
 function reserve(shard: Shard, path: string): number {
   const fd = openFile(path, O.RDWR | O.CREAT | O.EXCL);
   if (fd < 0) return fd;
+  globalThis.crashPoint?.("reserve.created");
   const allocated = allocateFile(fd, shard.segmentBytes);
   closeFile(fd);
   if (allocated < 0) unlinkFile(path);
+  globalThis.crashPoint?.("reserve.allocated");
   return allocated;
 }
 
@@ -115,6 +117,7 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   // The spare counts as one of the bound's segments from the start.
   const recycles = words[H.recycled] !== 0;
   if (!reserved && occupied(shard, recycles ? 1 : 2) > shard.bytesMost) return false;
+  globalThis.crashPoint?.("rotate.begun");
   let entry = 0;
   while (entry < TABLE_ENTRIES && words[entryWord(entry) + S.number] !== 0) entry++;
   if (entry === TABLE_ENTRIES) return false;
@@ -125,6 +128,7 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   if (statPath(spare)?.bytes !== shard.segmentBytes) {
     unlinkFile(spare);
     if (reserve(shard, spare) < 0 && !reserved) return false;
+    globalThis.crashPoint?.("rotate.spare_made");
   }
   let made = recycles ? renameFile(recycledPath(shard), path) : reserve(shard, path);
   if (recycles && made < 0) made = reserve(shard, path);
@@ -135,17 +139,23 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   if (made < 0 && reserved) made = renameFile(spare, path);
   if (made < 0) return false;
 
+  globalThis.crashPoint?.("rotate.made");
   setHeader(words, H.nextNumber, number + 1);
+  globalThis.crashPoint?.("rotate.counted");
   const segment = adoptRecycled(shard, entry, number) ?? mapSegment(shard, entry, number, true);
   if (segment === undefined) {
     unlinkFile(path);
     return false;
   }
+  globalThis.crashPoint?.("rotate.mapped");
   writeSegmentHeader(segment.mapping.words, number, entry);
+  globalThis.crashPoint?.("rotate.headed");
   listSegment(shard, entry, number);
   setHeader(words, H.segments, (words[H.segments] as number) + 1);
+  globalThis.crashPoint?.("rotate.listed");
   const previous = (words[H.tail] as number) - 1;
   setHeader(words, H.tail, entry + 1);
+  globalThis.crashPoint?.("rotate.tail_moved");
   if (previous >= 0) retireUnread(shard, previous);
   return true;
 }
@@ -186,26 +196,32 @@ function adoptRecycled(shard: Shard, entry: number, number: number): Segment | u
 export function retire(shard: Shard, entry: number): void {
   const words = shard.index.words;
   assert(words[H.tail] !== entry + 1, "the tail segment is not retired");
+  globalThis.crashPoint?.("retire.begun");
   const at = entryWord(entry);
   const segment = shard.segments.get(entry);
   const path = segmentPath(shard, words[at + S.number] as number);
   if (words[H.recycled] === 0 && segment !== undefined && segment.number === words[at + S.number]) {
     // Zeros first: a death before the renaming leaves an empty segment, which a rebuild removes.
     segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);
+    globalThis.crashPoint?.("retire.zeroed");
     if (renameFile(path, recycledPath(shard)) === 0) {
+      globalThis.crashPoint?.("retire.renamed");
       shard.recycled?.mapping.unmap();
       shard.recycled = segment;
       shard.segments.delete(entry);
       setHeader(words, H.recycled, segment.number);
+      globalThis.crashPoint?.("retire.kept");
     }
   }
   if (words[H.recycled] !== words[at + S.number]) {
     unlinkFile(path);
+    globalThis.crashPoint?.("retire.unlinked");
     segment?.mapping.unmap();
     shard.segments.delete(entry);
   }
   words.fill(0, at, at + S.words);
   setHeader(words, H.segments, Math.max(0, (words[H.segments] as number) - 1));
+  globalThis.crashPoint?.("retire.unlisted");
 }
 
 /** One record of a segment less (or more) to be read. */

@@ -69,10 +69,12 @@ export function createShard(dir: string): void {
     if (fd < 0) fail(`create ${dir}/${name}`, -fd);
     closeFile(fd);
   }
+  globalThis.crashPoint?.("shard.locks_made");
   const fd = openFile(`${dir}/index`, O.RDWR | O.CREAT | O.EXCL);
   if (fd < 0) fail(`create ${dir}/index`, -fd);
   const allocated = allocateFile(fd, bytes);
   if (allocated < 0) fail(`reserve ${bytes} bytes for ${dir}/index`, -allocated);
+  globalThis.crashPoint?.("shard.index_allocated");
   const mapping = mapFile(fd, bytes);
   closeFile(fd);
   if (mapping === undefined) fail(`map ${dir}/index`, 12);
@@ -150,9 +152,12 @@ export function refreshIndex(shard: Shard): void {
 /** Adds `limits.slotsPerGrowth` slots. Under the lock, between `dirty` and `clean`. 0 or a negated error number. */
 export function growIndex(shard: Shard): number {
   const capacity = (shard.index.words[H.slotCapacity] as number) + limits.slotsPerGrowth;
+  globalThis.crashPoint?.("index.begun");
   const allocated = allocateFile(shard.indexFd, SLOTS_BYTE + capacity * SLOT_BYTES);
   if (allocated < 0) return allocated;
+  globalThis.crashPoint?.("index.allocated");
   setHeader(shard.index.words, H.slotCapacity, capacity);
+  globalThis.crashPoint?.("index.grown");
   refreshIndex(shard);
   return 0;
 }

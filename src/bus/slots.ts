@@ -76,6 +76,7 @@ export function allocateSlot(shard: Shard, id: string): number | undefined {
   writeTenant(shard, slot, generation, id);
   // A slot in use is a sealed one: counted last.
   if (slot === used) setHeader(words, H.slotsUsed, used + 1);
+  globalThis.crashPoint?.("slot.counted");
   shard.slotOf.set(id, { slot, generation });
   return slot;
 }
@@ -85,6 +86,7 @@ export function writeTenant(shard: Shard, slot: number, generation: number, id: 
   const { words, bytes } = shard.index;
   const at = slotWord(slot);
   words.fill(0, at, at + SLOT_BYTES / 4);
+  globalThis.crashPoint?.("slot.emptied");
   words[at + A.generation] = generation;
   words[at + A.idHash] = hashOf(id);
   const text = encoder.encode(id);

@@ -24,6 +24,7 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
   let damaged = 0;
   // Blobs are listed before the records are read: one that is written meanwhile belongs to a living writer.
   const blobs = listDirectory(`${dir}/blobs`);
+  globalThis.crashPoint?.("sweep.listed");
   for (const shard of shards) {
     withShard(shard, () => {
       audit(shard);
@@ -35,9 +36,11 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
       }
       damaged += shard.index.words[H.damaged] as number;
     });
+    globalThis.crashPoint?.("sweep.shard_done");
   }
   for (const id of agents) {
     unlinkFile(`${dir}/agents/.${id}`);
+    globalThis.crashPoint?.("sweep.unstated");
     unlinkFile(`${dir}/agents/${id}`);
   }
   return { agents, bells: sweepBells(dir), blobs: sweepBlobs(dir, blobs, named), damaged };
@@ -49,6 +52,7 @@ function vacateDead(shard: Shard, agents: string[]): void {
     if (!isTenanted(shard, slot) || isHostedHere(shard, slot) || !takeHosting(shard, slot)) continue;
     const id = slotId(shard, slot);
     if (vacate(shard, slot) === 0 || state === SLOT_HOSTED) agents.push(id);
+    globalThis.crashPoint?.("sweep.vacated");
     freeHosting(shard, slot);
   }
 }
@@ -77,6 +81,7 @@ function sweepBlobs(dir: string, blobs: readonly string[], named: ReadonlySet<st
     const writer = /^\.?(\d+)-(\d+)-/.exec(blob);
     const living = writer !== null && isAlive({ pid: Number(writer[1]), startTicks: Number(writer[2]) });
     if (!living && !named.has(blob) && unlinkFile(`${dir}/blobs/${blob}`) === 0) removed++;
+    globalThis.crashPoint?.("sweep.blob_gone");
   }
   return removed;
 }
@@ -88,6 +93,7 @@ function sweepBells(dir: string): number {
     const fd = openToRing(path);
     if (fd >= 0) closeFile(fd);
     else if (fd === -E.NXIO && unlinkFile(path) === 0) removed++;
+    globalThis.crashPoint?.("sweep.bell_gone");
   }
   return removed;
 }

@@ -14,12 +14,14 @@ export function occupy(shard: Shard, { id, team }: Registration, role: number): 
   if (known >= 0 && !takeHosting(shard, known)) {
     return { status: "taken", hostPid: shard.index.words[slotWord(known) + A.hostPid] as number };
   }
+  globalThis.crashPoint?.("register.begun");
   dirty(shard);
   const slot = known >= 0 ? known : hostFreeSlot(shard, id);
   if (slot === undefined) {
     clean(shard);
     return { status: "full", limit: `${limits.agentsPerShard} agents a shard, or the space of ${shard.dir}` };
   }
+  globalThis.crashPoint?.("register.allocated");
   const words = shard.index.words; // Allocation may have grown the index.
   const at = slotWord(slot);
   const incarnation = (words[at + A.incarnation] as number) + 1;
@@ -28,8 +30,10 @@ export function occupy(shard: Shard, { id, team }: Registration, role: number): 
   words[at + A.incarnation] = incarnation;
   words[at + A.hostPid] = ownIdentity().pid;
   Atomics.store(words, at + A.state, SLOT_HOSTED);
+  globalThis.crashPoint?.("register.stated");
   sealStanding(words, at);
   clean(shard);
+  globalThis.crashPoint?.("register.clean");
   return { status: "registered", incarnation };
 }
 
@@ -67,11 +71,14 @@ export function vacate(shard: Shard, slot: number): number {
   const at = slotWord(slot);
   const unread = depthOf(shard, slot, CHAIN.data) + depthOf(shard, slot, CHAIN.control);
   dirty(shard);
+  globalThis.crashPoint?.("vacate.dirty");
   words[at + A.hostPid] = 0;
   words[at + A.bell] = 0;
   words[at + A.bell + 1] = 0;
   Atomics.store(words, at + A.state, unread === 0 ? SLOT_FREE : SLOT_AWAY);
+  globalThis.crashPoint?.("vacate.stated");
   sealStanding(words, at);
   clean(shard);
+  globalThis.crashPoint?.("vacate.clean");
   return unread;
 }

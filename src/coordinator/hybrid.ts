@@ -158,6 +158,7 @@ export class HybridSwarm implements Swarm {
     const kill = setTimeout(() => {
       for (const { pid } of this.living) signalGroup(pid, SIGKILL);
     }, limits.coordinatorEndMs);
+    globalThis.crashPoint?.("hybrid.ending");
     if (this.living.length > 0) await ended;
     clearTimeout(kill);
     this.bell.close();
@@ -181,6 +182,7 @@ export class HybridSwarm implements Swarm {
     place.fenced = undefined;
     if (spawned.status === "started") {
       place.pid = spawned.pid;
+      globalThis.crashPoint?.("hybrid.started");
       liveness.begin(spawned.pid);
       watchChild(spawned.pid, (exit) => this.exited(place, exit), true);
       return;
@@ -253,6 +255,7 @@ export class HybridSwarm implements Swarm {
     for (const [seq, msgId] of place.owes) this.tally.withdraw(msgId, begun.has(seq));
     place.owes.clear();
     this.bequeathed.push(legacy.counts);
+    globalThis.crashPoint?.("takeover.done");
     place.legacy = undefined;
     const reassigned = Math.max(0, owed - adopted);
     const at = unixSeconds();

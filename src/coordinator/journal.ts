@@ -126,7 +126,9 @@ export class Journal {
 
   /** The run ends in order. Waits for the disk no longer than `limits.journalSyncWaitMs`, and a short run not at all. */
   async end(end: RunEnded["end"]): Promise<void> {
+    globalThis.crashPoint?.("journal.ending");
     const failed = this.results.append(encoder.encode(journalLine({ end })));
+    globalThis.crashPoint?.("journal.ended");
     // Without its last line a run whose every task has ended would be taken for one to finish.
     if (failed !== undefined && end.finished) removeTree(this.folder.path);
     clearTimeout(this.timer);
@@ -146,7 +148,9 @@ export class Journal {
 
   private append(file: Appended, bytes: Uint8Array): void {
     if (this.failed) return;
+    globalThis.crashPoint?.("journal.writing");
     const reason = file.append(bytes);
+    globalThis.crashPoint?.("journal.written");
     if (reason !== undefined) {
       this.failed = true;
       this.onWarning(
@@ -194,6 +198,7 @@ export function beginJournal(root: string, about: JournalAbout, onWarning: (text
     const wrote = replaceFile(`${path}/run.json`, `${JSON.stringify(about, null, 1)}\n`);
     if (wrote < 0) throw new CfnError("cannot_create", `cannot write ${path}/run.json: ${errorText(-wrote)}`);
   });
+  globalThis.crashPoint?.("journal.begun");
   try {
     return new Journal(folder, about.tasks === "copied", onWarning);
   } catch (error) {

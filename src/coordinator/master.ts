@@ -138,11 +138,13 @@ export class Run {
     this.options.guardian.over();
     clearTimeout(limit);
     for (const timer of timers) clearInterval(timer);
+    globalThis.crashPoint?.("run.over");
     await this.output.end();
     this.recorder.flush();
     this.sample();
     // Without a bus nobody can be asked to end: `finish` ends every descendant in any case.
     if (!this.lost) await this.swarm.end();
+    globalThis.crashPoint?.("run.ended");
     return this.finish();
   }
 

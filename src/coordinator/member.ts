@@ -51,6 +51,7 @@ export class Member {
   constructor(private readonly options: MemberOptions) {
     const { bus, id, runId, seats } = options;
     bus.register({ id, role: "coordinator", team: options.master });
+    globalThis.crashPoint?.("member.registered");
     this.epoch = bus.incarnation(id);
     this.inbox = new Inbox(bus, id);
     this.bell = bus.bell();
@@ -72,6 +73,7 @@ export class Member {
     });
     this.team.serveBy(this.host);
     if (this.epoch > 1) this.greet(this.host.seats.length);
+    globalThis.crashPoint?.("member.open");
   }
 
   /** Resolves after `bye`, when nothing of this coordinator is left on the bus; or when another is meant now. */
@@ -89,6 +91,7 @@ export class Member {
     this.bell.close();
     this.inbox.release();
     this.options.bus.unregister(this.options.id);
+    globalThis.crashPoint?.("member.left");
     return how;
   }
 
@@ -108,6 +111,7 @@ export class Member {
     this.cancelQueued();
     void this.host.stop(graceMs).then(() => this.turn());
     this.stopping = true;
+    globalThis.crashPoint?.("member.stopping");
   }
 
   private async turn(): Promise<void> {
@@ -120,6 +124,7 @@ export class Member {
       if (mail.length === 0) break;
       this.unpassed = mail.length;
       for (const { message } of mail) this.handle(message);
+      globalThis.crashPoint?.("member.handled");
       this.team.assign();
       sent = this.pass();
       await nextTurn();
@@ -136,6 +141,7 @@ export class Member {
   /** Sends what waits, and takes off the bus the mail that it followed from. False if the bus has no room for it now. */
   private pass(): boolean {
     if (!this.outbox.flush()) return false;
+    globalThis.crashPoint?.("member.passing");
     if (this.unpassed > 0) this.inbox.ack(this.unpassed);
     this.unpassed = 0;
     return true;
@@ -189,7 +195,9 @@ export class Member {
       peak_rss_bytes: peakRssBytes(),
       open_fds_max: Math.max(this.fdsMax, openDescriptors()),
     };
+    globalThis.crashPoint?.("member.closed");
     this.post("bye", bye as unknown as Json);
+    globalThis.crashPoint?.("member.bye");
     const leave = (): void => {
       if (this.outbox.flush()) this.ended("done");
       else setTimeout(leave, limits.pollMs);

@@ -32,6 +32,7 @@ export class Inbox {
   take(handle: (message: Message) => void): boolean {
     const deliveries = this.read();
     for (const { message } of deliveries) handle(message);
+    globalThis.crashPoint?.("mail.handled");
     if (deliveries.length > 0) this.ack(deliveries.length);
     return deliveries.length > 0;
   }
@@ -78,6 +79,7 @@ export class Postbox {
     for (let at = 0, most = FIRST_BATCH; at < drafts.length; at += most, most = Math.min(2 * most, SEND_MOST)) {
       const batch = drafts.slice(at, at + most);
       const outcomes = this.bus.sendBatch(batch);
+      globalThis.crashPoint?.("post.sent");
       outcomes.forEach((sent, n) => {
         const draft = batch[n] as Draft;
         if (sent.status === "accepted" || sent.status === "duplicate") this.onSent({ msgId: sent.msgId, draft });

@@ -41,7 +41,9 @@ export class Legacy {
     private readonly lead: string,
     epoch: number,
   ) {
+    globalThis.crashPoint?.("takeover.begun");
     this.results = takeResults(bus, lead);
+    globalThis.crashPoint?.("takeover.emptied");
     const roster = readRoster(bus.info.dir, lead, epoch);
     this.counted = roster?.counts ?? none;
     for (const entry of roster?.entries ?? []) {
@@ -63,10 +65,12 @@ export class Legacy {
   handOver(task: TaskPayload, fostering: Fostering): boolean {
     const entry = this.entries.get(task.seq);
     if (entry === undefined || entry.attempt !== task.attempt) return false;
+    globalThis.crashPoint?.("takeover.adopting");
     const taken = fostering.adopt({ agentId: this.seatId(entry), lead: this.lead, task, entry });
     if (taken) {
       this.entries.delete(task.seq);
       this.adopted++;
+      globalThis.crashPoint?.("takeover.adopted");
     }
     return taken;
   }

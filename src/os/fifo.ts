@@ -1,12 +1,13 @@
 /** Named pipes as doorbells: a byte that wakes a sleeping process. */
 import { closeFile, O, openFile, pollFile, readInto } from "./file.ts";
-import { cString, errno, libc, pointerTo } from "./libc.ts";
+import { cString, E, errno, libc, pointerTo } from "./libc.ts";
 
 const drained = new Uint8Array(4096);
 const ringByte = new Uint8Array([1]);
 
 /** Makes a FIFO and opens it for reading; it is also open for writing here, so that it never reports its end. -errno. */
 export function makeFifo(path: string): number {
+  if (globalThis.outOfSpace?.("mkfifo")) return -E.NOSPC;
   if (libc.mkfifo(cString(path), 0o600) < 0) return -errno();
   return openFile(path, O.RDWR | O.NONBLOCK);
 }

@@ -23,6 +23,7 @@ const failed = (): number => -errno();
 
 /** Opens close-on-exec: a child that inherited a lock's descriptor would keep the lock beyond its holder's death. */
 export function openFile(path: string, flags: number, mode = 0o600): number {
+  if (globalThis.outOfSpace?.("open", flags)) return -E.NOSPC;
   const fd = libc.open(cString(path), flags | O.CLOEXEC, mode);
   return fd < 0 ? failed() : fd;
 }
@@ -54,6 +55,7 @@ export function pollFile(fd: number, events: number, timeoutMs: number): boolean
 
 /** Writes all of `bytes`, waiting where the other end is slow. 0, or the negated error number. */
 export function writeAll(fd: number, bytes: Uint8Array): number {
+  if (globalThis.outOfSpace?.("write", fd)) return -E.NOSPC;
   let done = 0;
   while (done < bytes.length) {
     const rest = done === 0 ? bytes : bytes.subarray(done);
@@ -82,6 +84,7 @@ export function seekTo(fd: number, offset: number): void {
  * system that cannot reserve gets zeros written instead. 0 or a negated error number.
  */
 export function allocateFile(fd: number, bytes: number): number {
+  if (globalThis.outOfSpace?.("fallocate")) return -E.NOSPC;
   for (;;) {
     if (libc.fallocate(fd, 0, bytes) === 0) return 0;
     const error = errno();
@@ -136,8 +139,10 @@ export function replaceFile(path: string, content: string | Uint8Array, mode = 0
   const hidden = `${path.slice(0, slash)}.${path.slice(slash)}.${process.pid}.${++replaced}`;
   const fd = openFile(hidden, O.WRONLY | O.CREAT | O.EXCL, mode);
   if (fd < 0) return fd;
+  globalThis.crashPoint?.("replace.created");
   const wrote = writeAll(fd, typeof content === "string" ? encoder.encode(content) : content);
   closeFile(fd);
+  globalThis.crashPoint?.("replace.written");
   const outcome = wrote < 0 ? wrote : renameFile(hidden, path);
   if (outcome < 0) unlinkFile(hidden);
   return outcome;
@@ -148,6 +153,7 @@ export function renameFile(from: string, to: string): number {
 }
 
 export function makeSymlink(target: string, at: string): number {
+  if (globalThis.outOfSpace?.("symlink")) return -E.NOSPC;
   return libc.symlink(cString(target, 0), cString(at, 1)) < 0 ? failed() : 0;
 }
 
@@ -156,6 +162,7 @@ export function unlinkFile(path: string): number {
 }
 
 export function makeDirectory(path: string, mode = 0o700): number {
+  if (globalThis.outOfSpace?.("mkdir")) return -E.NOSPC;
   return libc.mkdir(cString(path), mode) < 0 ? failed() : 0;
 }
 

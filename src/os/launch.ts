@@ -144,11 +144,13 @@ export class LaunchThread implements Launcher, Births {
       launch.onSpawned(refusal, unixSeconds() * 1000);
       return;
     }
+    globalThis.crashPoint?.("spawn.filled");
     this.#underWay[n] = launch;
     const { program, actions, attributes, argv, environment } = frame;
     this.#numbers.set([program, actions, attributes, argv, environment], (frameAt(n) + W.addresses) / 2);
     this.#begun++;
     this.#submit();
+    globalThis.crashPoint?.("spawn.submitted");
   }
 
   #submit(): void {

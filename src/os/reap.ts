@@ -156,6 +156,7 @@ export function reapNow(): number {
     if (!watched.has(pid)) births?.tell();
     const child = watched.get(pid);
     if (child === undefined && births?.mayBear(pid)) break;
+    globalThis.crashPoint?.("exit.seen");
     if (child?.endGroup) signalGroup(pid, SIGKILL);
     watched.delete(pid);
     reaped++;
@@ -163,8 +164,10 @@ export function reapNow(): number {
     try {
       // It is told before it is reaped: what is recorded there is recorded while nobody else can have lost it.
       child?.onExit({ pid, code, signal });
+      globalThis.crashPoint?.("exit.told");
     } finally {
       waitpid(pid, pointerTo(status), NOHANG);
+      globalThis.crashPoint?.("exit.reaped");
     }
   }
   if (reaped > 0) listenWhileWatching();

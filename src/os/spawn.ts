@@ -242,11 +242,14 @@ const childPid = new Int32Array(new ArrayBuffer(8));
 export function spawnProgram(request: SpawnRequest): Spawned {
   listenForExits();
   for (let tries = 0; ; tries++) {
+    globalThis.crashPoint?.("spawn.begun");
+    if (globalThis.outOfSpace?.("spawn")) return explain(E.NOSPC, request);
     const refusal = here.fill(request);
     if (refusal !== undefined) return refusal;
     const { program, actions, attributes, argv, environment } = here;
     const error = call.posix_spawn(pointerTo(childPid), program, actions, attributes, argv, environment);
     here.release();
+    globalThis.crashPoint?.("spawn.started");
     if (error === 0) return { status: "started", pid: childPid[0] as number };
     if (error === E.NOENT && tries === 0) forgetPrograms();
     else return explain(error, request);
