@@ -5,7 +5,7 @@ import { createBus, destroyBus } from "../src/bus/directory.ts";
 import { Guardian } from "../src/coordinator/guardian.ts";
 import type { RunEnd } from "../src/coordinator/master.ts";
 import { makeSpool, planSpool } from "../src/coordinator/spool.ts";
-import { subgroup } from "../src/os/cgroup.ts";
+import { subgroup, sweepSubgroups } from "../src/os/cgroup.ts";
 import { becomeSubreaper } from "../src/os/subreaper.ts";
 import { removeTree } from "../src/os/tree.ts";
 import { spared } from "./bug.ts";
@@ -25,6 +25,9 @@ export interface RunPlace {
   readonly talks: boolean;
 }
 
+/** Begins the name of a run's control group. */
+const GROUP = "cfn-";
+
 type Use = (bus: Bus, spool: string, guardian: Guardian) => Promise<RunEnd>;
 
 /** Makes them, and removes them whatever happens. Says what cannot be guaranteed on this machine. */
@@ -32,7 +35,8 @@ export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
   const { busDir, place, tmp, path, runId, holds, onWarning, onInfo, talks } = there;
   const spool = planSpool(busDir, place, tmp, runId);
   // It gets ready while the bus is made.
-  const group = subgroup(`cfn-${runId}`);
+  sweepSubgroups(GROUP);
+  const group = subgroup(GROUP + runId);
   const guardian = new Guardian({ runId, busDir, spool, group, holds, path, onWarning });
   if (guardian.pid > 0) spared.push(guardian.pid);
   try {

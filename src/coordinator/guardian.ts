@@ -53,7 +53,7 @@ while [ -n "$found" ] && [ $tries -lt 300 ]; do sleep 0.1; signal KILL; tries=$(
 rm -rf "$bus" "$spool"
 case "\${bus%/*}" in */cfn | */cfn-*) rmdir "\${bus%/*}" ;; esac
 tries=0
-while [ -n "$group" ] && ! rmdir "$group" && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+while [ -n "$group" ] && ! rmdir "$group" && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
 `;
 
 export interface GuardianOptions {

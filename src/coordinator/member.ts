@@ -95,10 +95,11 @@ export class Member {
     return how;
   }
 
-  /** The master is gone: ends the agents. Nobody reads results any more, so nothing else is waited for. */
+  /** The master is gone: ends the agents. Nobody reads results any more, and the bus may be gone too: nothing else is waited for. */
   async abandon(graceMs: number): Promise<void> {
     this.cancelQueued();
-    await this.host.stop(graceMs);
+    const ended = this.host.stop(graceMs);
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, graceMs + limits.endWaitMs))]);
   }
 
   private greet(workers: number): void {

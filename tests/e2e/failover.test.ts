@@ -220,7 +220,7 @@ describe("a master that is killed", () => {
     withSwarm(async ({ start, run, directory }) => {
       const log = `${directory}/log`;
       // Neither its environment nor its session tells where it comes from.
-      const hiding = 'env -i setsid sleep 300 & echo "$!" >> "$LOG"; sleep 300';
+      const hiding = 'echo "$CFN_RUN_ID" > "$LOG.run"; env -i setsid sleep 300 & echo "$!" >> "$LOG"; sleep 300';
       const running = start(["--progress", "--agents", "2", "--", "sh", "-c", hiding], { env: { LOG: log } });
       await until("both agents are up", () => linesOf(read(log)).length === 2);
       const hidden = linesOf(read(log)).map(Number);
@@ -232,6 +232,8 @@ describe("a master that is killed", () => {
       }
       await until("they have ended", () => !hidden.some(isAlive));
       expect((await run(["--", "true"])).code).toBe(0);
+      const group = subgroup(`cfn-${read(`${log}.run`).trim()}`);
+      await until("its group is gone", () => group === undefined || !existsSync(group));
     }));
 
   test("leaves no bus behind", () =>
