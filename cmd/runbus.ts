@@ -50,9 +50,8 @@ export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
       );
     }
     const bus = openBus(busDir);
-    const end = await use(bus, spool, guardian);
-    bus.close();
-    return end;
+    // It stays mapped: where a run broke off, timers may still look at it.
+    return await use(bus, spool, guardian);
   } finally {
     removeTree(spool);
     destroyBus(busDir);
