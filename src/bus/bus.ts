@@ -170,10 +170,16 @@ class OpenBus implements Bus {
     const outcomes = new Array<Sent | undefined>(drafts.length).fill(undefined);
     const now = unixSeconds();
     const all: (Prepared | undefined)[] = [];
+    // A large body may be refused here already: then so is what follows it to the same chain.
+    const refused = new Map<string, Sent>();
+    const chainOf = ({ to, chain }: Draft): string => `${to} ${chain ?? "data"}`;
     for (let at = 0; at < drafts.length; at++) {
-      const prepared = this.prepare(drafts[at] as Draft, now);
+      const draft = drafts[at] as Draft;
+      const before = refused.size === 0 ? undefined : refused.get(chainOf(draft));
+      const prepared = before ?? this.prepare(draft, now);
       if ("parcel" in prepared) all.push(prepared);
       else {
+        refused.set(chainOf(draft), prepared);
         outcomes[at] = prepared;
         all.push(undefined);
       }
