@@ -55,6 +55,7 @@ interface Route {
 }
 
 const ROUTES_KEPT = 50_000;
+const PEEK_LOOKS = 8;
 
 /** A draft made ready: encoded, its large body stored. */
 interface Prepared {
@@ -325,13 +326,20 @@ class OpenBus implements Bus {
   peek(id: string, chain: Chain, max: number): Message[] {
     const { shard, slot } = this.mustFind(id);
     const number = CHAIN[chain];
-    const [copies = []] = readOldest(shard, () => [
-      {
-        gathered: gather(shard, slot, number, max, Number.MAX_SAFE_INTEGER, false),
-        depth: Math.min(max, depthOf(shard, slot, number)),
-      },
-    ]);
-    return copies.map((copy) => this.decode(copy));
+    for (let look = 1; ; look++) {
+      const [copies = []] = readOldest(shard, () => [
+        {
+          gathered: gather(shard, slot, number, max, Number.MAX_SAFE_INTEGER, false),
+          depth: Math.min(max, depthOf(shard, slot, number)),
+        },
+      ]);
+      try {
+        return copies.map((copy) => this.decode(copy));
+      } catch (error) {
+        // Its reader may have taken a message, and removed its blob, since it was copied: then it is not there at another look.
+        if (look === PEEK_LOOKS) throw error;
+      }
+    }
   }
 
   depth(id: string, chain: Chain): number {
