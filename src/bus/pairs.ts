@@ -7,9 +7,11 @@
  */
 import { limits } from "../limits.ts";
 import { allocateFile, closeFile, fileSize, O, openFile, unlinkFile } from "../os/file.ts";
+import { E } from "../os/libc.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
+import { listDirectory } from "../os/tree.ts";
 import { A, H, PAIR_WORDS, SLOT_FREE } from "./layout.ts";
-import type { Shard } from "./shard.ts";
+import { fail, type Shard } from "./shard.ts";
 import { slotState, slotsUsed, slotWord } from "./slots.ts";
 
 export interface PairKey {
@@ -47,10 +49,15 @@ function table(shard: Shard): Mapping | undefined {
   if (number !== 0 && shard.pairs?.number === number) return shard.pairs.mapping;
   shard.pairs?.mapping.unmap();
   shard.pairs = undefined;
-  const fd = number === 0 ? -1 : openFile(pairsPath(shard, number), O.RDWR);
+  const path = pairsPath(shard, number);
+  const fd = number === 0 ? -E.NOENT : openFile(path, O.RDWR);
+  // A table that cannot be opened for now must not be taken for one that is gone: it would forget what was sent.
+  if (fd < 0 && fd !== -E.NOENT) fail(`open ${path}`, -fd);
   const bytes = fd < 0 ? 0 : fileSize(fd);
-  let mapping = bytes >= PAIR_WORDS * 4 ? mapFile(fd, bytes) : undefined;
+  const isTable = bytes >= PAIR_WORDS * 4;
+  let mapping = isTable ? mapFile(fd, bytes) : undefined;
   if (fd >= 0) closeFile(fd);
+  if (isTable && mapping === undefined) fail(`map ${path}`, E.NOMEM);
   if (mapping === undefined) {
     mapping = create(shard, number + 1, limits.pairsInitial);
     if (mapping === undefined) return undefined;
@@ -142,9 +149,14 @@ export function recordSequence(shard: Shard, pair: number, key: PairKey, slot: n
   }
 }
 
-/** Counts the entries anew, after a death on the way of `recordSequence`. */
+/** Counts the entries anew, after a death on the way of `recordSequence`, and removes tables that a death has left over. */
 export function recountPairs(shard: Shard): void {
   const mapping = table(shard);
+  const path = pairsPath(shard, shard.index.words[H.pairsNumber] as number);
+  for (const name of listDirectory(shard.dir)) {
+    const other = `${shard.dir}/${name}`;
+    if (name.startsWith("pairs-") && other !== path) unlinkFile(other);
+  }
   let used = 0;
   if (mapping !== undefined)
     for (let word = 0; word < mapping.words.length; word += PAIR_WORDS) if (mapping.words[word] !== 0) used++;

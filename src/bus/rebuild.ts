@@ -9,6 +9,7 @@
  * the same one (a move that died half-way) the later is dropped.
  */
 import { renameFile, unlinkFile } from "../os/file.ts";
+import { E } from "../os/libc.ts";
 import { listDirectory } from "../os/tree.ts";
 import {
   A,
@@ -29,7 +30,7 @@ import {
 import { findPair, recordSequence, recountPairs, reservePair } from "./pairs.ts";
 import { inspect, isTaken, lengthOf, linkNext, markTaken, type RecordHeader, readHeader } from "./record.ts";
 import { entryWord, mapSegment, type Place, placeOf, recycledPath, retire, segmentPath } from "./segments.ts";
-import type { Shard } from "./shard.ts";
+import { fail, type Shard } from "./shard.ts";
 import { chainWord, slotState, slotsUsed, slotWord } from "./slots.ts";
 
 interface Unread {
@@ -63,6 +64,9 @@ export function rebuildShard(shard: Shard): void {
 /** Maps every segment file and makes the table say so. Entries with their segment numbers, oldest first. */
 function adoptSegments(shard: Shard): [number, number][] {
   const words = shard.index.words;
+  const names = listDirectory(shard.dir);
+  // It is never empty: this process is short of descriptors, and must not take that for an empty bus.
+  if (names.length === 0) fail(`list ${shard.dir}`, E.MFILE);
   for (const segment of shard.segments.values()) segment.mapping.unmap();
   shard.segments.clear();
   shard.recycled?.mapping.unmap();
@@ -70,7 +74,7 @@ function adoptSegments(shard: Shard): [number, number][] {
   unlinkFile(recycledPath(shard));
   words[H.recycled] = 0;
   words.fill(0, TABLE_WORD, TABLE_WORD + TABLE_ENTRIES * S.words);
-  const numbers = listDirectory(shard.dir)
+  const numbers = names
     .map((name) => /^segment-(\d{1,10})$/.exec(name)?.[1])
     .filter((digits) => digits !== undefined)
     .map(Number)

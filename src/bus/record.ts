@@ -3,6 +3,7 @@
  * everything else of it is in place.
  */
 import { assert } from "../assert.ts";
+import { E } from "../os/libc.ts";
 import {
   ATTEMPT,
   type ChainNumber,
@@ -16,7 +17,7 @@ import {
   TAKEN,
 } from "./layout.ts";
 import { entryWord, type Place, segmentAt } from "./segments.ts";
-import type { Shard } from "./shard.ts";
+import { fail, type Shard } from "./shard.ts";
 
 export interface RecordHeader {
   readonly slot: number;
@@ -57,7 +58,8 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   const at = shard.index.words[usedAt] as number;
   const bound = recordBytes(bodyBound(body));
   const segment = segmentAt(shard, entry);
-  assert(segment !== undefined && at + bound <= shard.segmentBytes, "the tail segment has room for the record");
+  if (segment === undefined) fail(`map the tail segment of ${shard.dir}`, E.NOENT);
+  assert(at + bound <= shard.segmentBytes, "the tail segment has room for the record");
   const { words, bytes } = segment.mapping;
   const word = at >>> 2;
   Atomics.store(words, word + R.commit, (IN_PROGRESS | bound) >>> 0);

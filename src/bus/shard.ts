@@ -9,7 +9,7 @@ import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs, sleepMs } from "../os/clock.ts";
 import { allocateFile, closeFile, fileSize, makeDirectory, O, openFile, statPath } from "../os/file.ts";
-import { errorText } from "../os/libc.ts";
+import { E, errorText } from "../os/libc.ts";
 import { tryLockFile, unlockFile } from "../os/lock.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
 import { processState, signalProcess } from "../os/process.ts";
@@ -49,8 +49,10 @@ const ownPid = process.pid;
 const SIGKILL = 9;
 const SIGCONT = 18;
 
-function fail(action: string, error: number): never {
-  const code = error === 28 || error === 122 ? "try_again" : "unavailable";
+/** Throws try_again where the system has too little of something for now, else unavailable. */
+export function fail(action: string, error: number): never {
+  const passing: readonly number[] = [E.NOSPC, E.DQUOT, E.MFILE, E.NFILE, E.NOMEM];
+  const code = passing.includes(error) ? "try_again" : "unavailable";
   throw new CfnError(
     code,
     `cannot ${action}: ${errorText(error)}`,
