@@ -118,11 +118,12 @@ function grow(shard: Shard, old: Mapping): boolean {
     const at = probe(mapping.words, capacity, { low: old.words[word] as number, high: old.words[word + 1] as number });
     mapping.words.set(old.words.subarray(word, word + PAIR_WORDS), at);
   }
-  unlinkFile(pairsPath(shard, number - 1));
-  old.unmap();
   shard.pairs = { number, mapping };
   shard.index.words[H.pairsUsed] = kept.length;
   Atomics.store(shard.index.words, H.pairsNumber, number);
+  // Only now: after a death before that store the old table is the one that knows.
+  unlinkFile(pairsPath(shard, number - 1));
+  old.unmap();
   return true;
 }
 
