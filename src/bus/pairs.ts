@@ -146,6 +146,8 @@ export function recordSequence(shard: Shard, pair: number, key: PairKey, slot: n
     Atomics.store(words, pair, key.low);
     shard.index.words[H.pairsUsed] = (shard.index.words[H.pairsUsed] as number) + 1;
   } else if ((words[pair + 2] as number) < sequence) {
+    // The recipient may have left and come back since: without its new stamp the entry would be dropped when the table grows.
+    words[pair + 3] = stampOf(shard, slot);
     words[pair + 2] = sequence;
   }
 }
