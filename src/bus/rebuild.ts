@@ -86,7 +86,8 @@ function adoptSegments(shard: Shard): [number, number][] {
     const segment = mapSegment(shard, entry, number);
     const header = segment?.mapping.words;
     if (segment === undefined || header?.[0] !== MAGIC_SEGMENT || header[1] !== LAYOUT || header[2] !== number) {
-      discard(shard, number, header?.some((word) => word !== 0) === true);
+      // A death while the header was written leaves part of it, and nothing behind it.
+      discard(shard, number, header?.subarray(SEGMENT_HEADER_BYTES / 4).some((word) => word !== 0) === true);
       segment?.mapping.unmap();
       shard.segments.delete(entry);
       continue;

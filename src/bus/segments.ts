@@ -169,9 +169,9 @@ export function retire(shard: Shard, entry: number): void {
   const segment = shard.segments.get(entry);
   const path = segmentPath(shard, words[at + S.number] as number);
   if (words[H.recycled] === 0 && segment !== undefined && segment.number === words[at + S.number]) {
-    // Zeros first: a death before the renaming leaves an empty segment, which a rebuild removes.
-    segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);
+    // Renamed before it is zeroed: a rebuild removes the file of this name, but would report a segment half zeroed as damaged.
     if (renameFile(path, recycledPath(shard)) === 0) {
+      segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);
       shard.recycled?.mapping.unmap();
       shard.recycled = segment;
       shard.segments.delete(entry);
