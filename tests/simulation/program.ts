@@ -1,0 +1,6 @@
+/** What a simulated process runs: the entry point of the woven bundle (`bundle.ts`). */
+export { openBus } from "../../src/bus/bus.ts";
+export { createBus } from "../../src/bus/directory.ts";
+export * as layout from "../../src/bus/layout.ts";
+export { rebuildShard } from "../../src/bus/rebuild.ts";
+export { clean, dirty, withShard } from "../../src/bus/shard.ts";
