@@ -10,7 +10,7 @@ import { limits } from "../limits.ts";
 import { monotonicMs, sleepMs } from "../os/clock.ts";
 import { allocateFile, closeFile, fileSize, makeDirectory, O, openFile, statPath } from "../os/file.ts";
 import { E, errorText } from "../os/libc.ts";
-import { tryLockFile, unlockFile } from "../os/lock.ts";
+import { lockHolders, tryLockFile, unlockFile } from "../os/lock.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
 import { processState, signalProcess } from "../os/process.ts";
 import { jitter } from "../os/random.ts";
@@ -222,15 +222,21 @@ function waitForLock(shard: Shard): void {
  * have the lock's file open: the pid may be a dead holder's, and somebody else's by now.
  */
 function unblock(shard: Shard, continued: boolean): boolean {
-  const pid = Atomics.load(shard.index.words, H.holderPid);
-  const state = pid === 0 ? undefined : processState(pid)?.state;
-  if ((state !== "T" && state !== "t") || !hasOpen(pid, `${shard.dir}/lock`)) return false;
-  signalProcess(pid, continued ? SIGKILL : SIGCONT);
-  return true;
+  const inode = statPath(`${shard.dir}/lock`)?.inode;
+  if (inode === undefined) return false;
+  // The kernel's word first: a holder may be stopped before it has said who it is, or after it has taken that back.
+  const holders = lockHolders(inode);
+  if (holders.length === 0) holders.push(Atomics.load(shard.index.words, H.holderPid));
+  for (const pid of holders) {
+    const state = pid === 0 ? undefined : processState(pid)?.state;
+    if ((state !== "T" && state !== "t") || !hasOpen(pid, inode)) continue;
+    signalProcess(pid, continued ? SIGKILL : SIGCONT);
+    return true;
+  }
+  return false;
 }
 
-function hasOpen(pid: number, path: string): boolean {
-  const inode = statPath(path)?.inode;
+function hasOpen(pid: number, inode: number): boolean {
   const files = `/proc/${pid}/fd`;
   return listDirectory(files).some((fd) => statPath(`${files}/${fd}`, true)?.inode === inode);
 }
