@@ -115,6 +115,8 @@ const faults: Readonly<Record<string, () => string[]>> = {
       leased(1),
       received(1, got("m1", 1)),
     ),
+  "was numbered 1 after 3": () =>
+    verdict(hosting(2, 1), accepted("m1", 3), accepted("m2", 1), leased(1), received(1, got("m1", 3), got("m2", 1))),
   "through a lease that has ended": () =>
     verdict(
       accepted("m1", 1),

@@ -105,8 +105,8 @@ export function checkHistory(history: readonly Happening[]): string[] {
   /** By chain of an inbox: the lease that received from it last. */
   const receiver = new Map<string, number>();
   const hosts = new Map<string, { process: number; incarnation: number; at: number }>();
-  /** By sender and recipient: when a message was last accepted. */
-  const lastAccepted = new Map<string, number>();
+  /** By sender and recipient: when a message was last accepted, and as which. */
+  const lastAccepted = new Map<string, { readonly at: number; readonly sequence: number }>();
   /** By sender and chain of an inbox: the order of the last message received for the first time. */
   const newest = new Map<string, number>();
   /** Chains of inboxes that refused a message of the call, "call to chain". */
@@ -142,9 +142,13 @@ export function checkHistory(history: readonly Happening[]): string[] {
           if (one.status === "accepted" && refusals.has(lineOf(one, message.sending)))
             say(one, `${one.message} was accepted behind one of the same call that was refused`);
           if (message.accepted && one.status === "accepted") say(one, `${one.message} was accepted twice`);
+          const before = lastAccepted.get(pairOf(message.sending));
+          const since = hosts.get(message.sending.to)?.at ?? Number.POSITIVE_INFINITY;
+          if (one.status === "accepted" && before !== undefined && before.at > since && one.sequence <= before.sequence)
+            say(one, `${one.message} was numbered ${one.sequence} after ${before.sequence}`);
           message.accepted = true;
           message.sequence = one.sequence;
-          lastAccepted.set(pairOf(message.sending), one.at);
+          lastAccepted.set(pairOf(message.sending), { at: one.at, sequence: one.sequence });
         } else {
           // Of an earlier attempt nothing is said, but where the same inbox as then is full: it would know it for a duplicate.
           const same =
@@ -156,7 +160,7 @@ export function checkHistory(history: readonly Happening[]): string[] {
         // An agent that leaves may be forgotten, and so its senders' numbers; as long as it has one host it may not.
         if (one.status === "gap") {
           const since = hosts.get(message.sending.to)?.at ?? Number.POSITIVE_INFINITY;
-          if ((lastAccepted.get(pairOf(message.sending)) ?? 0) > since)
+          if ((lastAccepted.get(pairOf(message.sending))?.at ?? 0) > since)
             say(one, `${one.message} was refused for a gap: an accepted message is forgotten`);
         }
         break;

@@ -77,6 +77,7 @@ export class Kernel {
   /** What must never happen and did. */
   broken: string[] = [];
   onDeath: (process: Process) => void = () => undefined;
+  onRare: () => void = () => undefined;
   private random = 1;
   private nextInode = 1;
   private readonly nobody: Process;
@@ -238,6 +239,12 @@ export class Kernel {
       if (!process.stubborn) process.state = "R";
     }
     return true;
+  }
+
+  /** A rare path of the bus begins: a good place for a misfortune. */
+  begin(name: string): void {
+    this.count(name);
+    if (this.left < Number.POSITIVE_INFINITY) this.onRare();
   }
 
   count(name: string): void {

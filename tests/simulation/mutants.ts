@@ -38,7 +38,10 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "the lock is not tried again after the wait",
     one("shard.ts", "    if (tryLockFile(shard.lockFd)) return;\n    pause", "    return;\n    pause"),
   ],
-  ["a holder of the lock does not say who it is", one("shard.ts", "  words[H.holderPid] = ownPid;\n", "")],
+  [
+    "a stopped holder of the lock is looked for only by the name it gave",
+    one("shard.ts", "const holders = lockHolders(inode);", "const holders: number[] = [];"),
+  ],
   [
     "a segment is retired one message too early",
     one(
@@ -56,7 +59,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     ),
   ],
   ["a moved message forgets its attempts", one("compact.ts", "  copyAttempts(old, copy);\n", "")],
-  ["the original of a moved message stays unread", one("compact.ts", "  markTaken(old);\n", "")],
+  ["a moved message forgets what follows it", one("compact.ts", "  linkNext(copy, nextOf(old));\n", "")],
   [
     "a rebuild keeps both copies of a moved message",
     one("rebuild.ts", "if (follows && previous?.header.inboxSequence === inboxSequence) {", "if (shard.dir === '') {"),

@@ -3,7 +3,7 @@
  *
  *     bun tests/simulation/run.ts [--schedules N]            many schedules; prints how many a second, and the coverage
  *     CFN_TEST_SEED=S bun tests/simulation/run.ts --schedule N [--mutant NAME]     one again, with its history and turns
- *     bun tests/simulation/run.ts --mutants                  the table of mutants
+ *     bun tests/simulation/run.ts --mutants [WORDS]          the table of mutants, or those whose name holds the words
  */
 import { seeded } from "../support/seed.ts";
 import { buildAll } from "./bundle.ts";
@@ -24,7 +24,8 @@ const programs = await buildAll(
 );
 
 if (option("mutants") !== undefined) {
-  programs.delete("real");
+  for (const name of programs.keys())
+    if (name === "real" || !name.includes(option("mutants") ?? "")) programs.delete(name);
   const crew = hire();
   await crew.catchAll(programs, seed, MUTANT_SCHEDULES, (name, failure) => say(mutantLine(name, failure)));
   crew.dismiss();

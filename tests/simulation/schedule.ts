@@ -132,7 +132,7 @@ export class Simulator {
     kernel.reset(seed, past.image);
     this.stage = { kernel, history: [...past.history], messages: past.messages, leases: past.leases, calls: 1e6 };
     const wrong: string[] = [];
-    const turns = new Turns(kernel, this.stage, wrong, this.onTurn);
+    const turns = new Turns(kernel, this.stage, wrong, this.onTurn, (this.programs[0] as Program).layout.H.pairsNumber);
     const amount = 2 + kernel.below(3);
     for (let number = 1; number <= amount; number++) turns.add(this.actor(number, 2 + kernel.below(5)));
     turns.run();
@@ -168,6 +168,8 @@ class Turns {
   private readonly actors = new Map<number, Actor>();
   /** Turns last 1 to `length` points. */
   private readonly length: number;
+  /** Deaths follow closely upon each other: in a repair, and in the repair of that. */
+  private readonly isHarried: boolean;
   private faults: number;
   private nextFault: number;
 
@@ -176,10 +178,18 @@ class Turns {
     private readonly stage: Stage,
     private readonly wrong: string[],
     private readonly onTurn: ((text: string) => void) | undefined,
+    /** Word of the index's header that names the table of pairs. */
+    private readonly pairsNumber: number,
   ) {
     this.length = [1, 6, 20, 60, 200, 800][kernel.below(6)] as number;
-    this.faults = kernel.below(5);
+    this.isHarried = kernel.below(4) === 0;
+    this.faults = this.isHarried ? 10 : kernel.below(5);
     this.nextFault = this.faultAt();
+    kernel.onRare = () => {
+      if (this.faults === 0 || kernel.below(4) !== 0) return;
+      this.nextFault = Math.min(this.nextFault, kernel.steps + 1 + kernel.below(kernel.below(2) === 0 ? 4 : 20));
+      kernel.left = Math.min(kernel.left, this.nextFault - kernel.steps);
+    };
     if (kernel.below(4) === 0) kernel.odds.space = [3, 10, 40][kernel.below(3)] as number;
     if (kernel.below(12) === 0) kernel.odds.descriptors = [20, 60][kernel.below(2)] as number;
     if (kernel.below(12) === 0) kernel.odds.memory = [20, 60][kernel.below(2)] as number;
@@ -195,7 +205,7 @@ class Turns {
   private faultAt(): number {
     const { kernel } = this;
     if (this.faults === 0) return Number.POSITIVE_INFINITY;
-    const order = 2 ** kernel.below(11);
+    const order = 2 ** kernel.below(this.isHarried ? 8 : 11);
     return kernel.steps + 1 + kernel.below(order);
   }
 
@@ -241,7 +251,7 @@ class Turns {
       } else if (process.wants?.exclusive !== undefined) waiting ??= process;
       else return this.awake(process);
     }
-    if (stopped !== undefined && kernel.below(64) === 0) return this.resume(stopped);
+    if (stopped?.stubborn === false && kernel.below(64) === 0) return this.resume(stopped);
     if (waiting !== undefined) return this.awake(waiting);
     if (sleeping !== undefined) {
       kernel.now = Math.max(kernel.now, sleeping.wakeAt);
@@ -264,15 +274,28 @@ class Turns {
     return undefined;
   }
 
+  /** Whenever a process dies, the table of pairs that the header names is there: without it sent messages are forgotten. */
+  private lookForPairs(): void {
+    const { files } = this.kernel;
+    for (const [path, { memory }] of files) {
+      if (!path.endsWith("/index")) continue;
+      const number = new Uint32Array(memory.buffer)[this.pairsNumber];
+      if (number !== 0 && !files.has(path.replace(/index$/, `pairs-${number}`)))
+        this.wrong.push(`${path} names the table of pairs ${number}, which is gone`);
+    }
+  }
+
   private befall(process: Process): void {
     const { kernel } = this;
     const inLock = kernel.holdsLock(process);
-    if (kernel.below(5) < 3) {
+    if (this.isHarried || kernel.below(5) < 3) {
       kernel.count(inLock ? "killed holding the lock" : "killed");
       this.onTurn?.(`${kernel.steps} process ${process.pid} is killed`);
       kernel.end(process);
+      this.lookForPairs();
       const actor = this.actors.get(process.pid) as Actor;
-      if (kernel.below(3) !== 0) kernel.start(process.pid, process.startTicks + 1, live(this.stage, actor));
+      if (this.isHarried || kernel.below(3) !== 0)
+        kernel.start(process.pid, process.startTicks + 1, live(this.stage, actor));
     } else {
       kernel.count(inLock ? "stopped holding the lock" : "stopped");
       this.onTurn?.(`${kernel.steps} process ${process.pid} is stopped`);

@@ -167,6 +167,12 @@ export function unlockFile(fd: number): void {
   file.inode.sharers.delete(file);
 }
 
+export function lockHolders(number: number): number[] {
+  for (const inode of $k.files.values())
+    if (inode.number === number && inode.exclusive !== undefined) return [inode.exclusive.process.pid];
+  return [];
+}
+
 export function tryLockByte(fd: number, at: number): boolean {
   const file = $k.file(fd);
   const holder = file.inode.byteLocks.get(at);

@@ -39,7 +39,7 @@ const walking = new Set(["map", "forEach", "some", "filter"]);
 const changing = new Set(["store", "add", "sub", "and", "or", "xor", "exchange", "compareExchange"]);
 /** Element stores to what only the process itself sees. */
 const own = new Set(["outcomes", "copies", "this.shards", "last"]);
-/** Counted each time they begin: the coverage of the rare paths. */
+/** Rare paths: counted each time they begin, and favoured by deaths. */
 const counted = new Set(["moveRecord", "rebuildShard", "growIndex", "grow", "retire", "rotate", "compact", "erase"]);
 
 const isShared = (text: string): boolean => /(^|\.)(words|bytes)$|^header$/.test(text);
@@ -259,7 +259,7 @@ function weaveOne(source: Source, yielding: Yielding): string {
     const name = nameOf(node.name);
     if (body === undefined || !yielding.functions.has(node)) return inner(node, false);
     if (is.isConstructorDeclaration(node)) return inner(node, true);
-    const beginning = `let $v;${counted.has(name ?? "") ? ` $k.count("${name}");` : ""}`;
+    const beginning = `let $v;${counted.has(name ?? "") ? ` $k.begin("${name}");` : ""}`;
     const inside = is.isBlock(body) ? `{${put(beginning)}${render(body, false).slice(1)}` : render(body, false);
     if (is.isFunctionDeclaration(node)) {
       const head = text.slice(start(node), start(body));
