@@ -67,8 +67,9 @@ export function allocateSlot(shard: Shard, id: string): number | undefined {
   const words = shard.index.words;
   const at = slotWord(slot);
   const generation = ((words[at + A.generation] as number) + 1) >>> 0;
-  words.fill(0, at, at + SLOT_ID_BYTE / 4);
+  // Never cleared, not for a moment: after a death it would begin again and name an earlier tenant.
   words[at + A.generation] = generation;
+  words.fill(0, at + A.generation + 1, at + SLOT_ID_BYTE / 4);
   words[at + A.idHash] = hashOf(id);
   const text = encoder.encode(id);
   assert(text.length <= limits.agentIdChars, "an agent id was validated at the edge");

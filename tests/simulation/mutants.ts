@@ -132,6 +132,17 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     ],
   ],
   [
+    "a slot's generation is cleared before it is raised",
+    [
+      { file: "slots.ts", from: "  words[at + A.generation] = generation;\n", to: "" },
+      {
+        file: "slots.ts",
+        from: "  words.fill(0, at + A.generation + 1, at + SLOT_ID_BYTE / 4);\n",
+        to: "  words.fill(0, at, at + SLOT_ID_BYTE / 4);\n  words[at + A.generation] = generation;\n",
+      },
+    ],
+  ],
+  [
     "a segment that cannot be opened for now counts as gone",
     one("segments.ts", "  if (fd < 0) fail(", "  if (fd < 0) return undefined;\n  if (fd < 0) fail("),
   ],

@@ -22,6 +22,7 @@ export const covered = [
   "compact",
   "rebuildShard",
   "erase",
+  "allocateSlot",
   "growIndex",
   "grow",
   "blob stored",

@@ -40,7 +40,17 @@ const changing = new Set(["store", "add", "sub", "and", "or", "xor", "exchange",
 /** Element stores to what only the process itself sees. */
 const own = new Set(["outcomes", "copies", "this.shards", "last"]);
 /** Rare paths: counted each time they begin, and favoured by deaths. */
-const counted = new Set(["moveRecord", "rebuildShard", "growIndex", "grow", "retire", "rotate", "compact", "erase"]);
+const counted = new Set([
+  "moveRecord",
+  "rebuildShard",
+  "growIndex",
+  "grow",
+  "retire",
+  "rotate",
+  "compact",
+  "erase",
+  "allocateSlot",
+]);
 
 const isShared = (text: string): boolean => /(^|\.)(words|bytes)$|^header$/.test(text);
 
