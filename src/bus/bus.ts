@@ -33,7 +33,7 @@ import { readMeta, shardName } from "./directory.ts";
 import { Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
 import { A, CHAIN, FLAG_BLOB, SLOT_FREE } from "./layout.ts";
-import { freeHosting, takeLease } from "./leases.ts";
+import { freeHosting, freeLease, takeLease } from "./leases.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
 import { rebuildShard } from "./rebuild.ts";
 import { blobFits } from "./segments.ts";
@@ -293,10 +293,19 @@ class OpenBus implements Bus {
   }
 
   lease(id: string, chain: Chain): Lease | undefined {
-    const { shard, slot } = this.mustFind(id);
     const number = CHAIN[chain];
-    if (!takeLease(shard, slot, number)) return undefined;
-    return new Holding(this.info.dir, shard, slot, number, (copy) => this.decode(copy));
+    for (;;) {
+      const { shard, slot } = this.mustFind(id);
+      if (!takeLease(shard, slot, number)) return undefined;
+      // It was found without the lock: by now the slot may be another agent's, whose messages are not for this reader.
+      const holding = withShard(shard, () =>
+        findSlot(shard, id) === slot
+          ? new Holding(this.info.dir, shard, slot, number, (copy) => this.decode(copy))
+          : undefined,
+      );
+      if (holding !== undefined) return holding;
+      freeLease(shard, slot, number);
+    }
   }
 
   readAll(leases: readonly Lease[], max: number): Delivery[][] {
@@ -324,15 +333,15 @@ class OpenBus implements Bus {
   }
 
   peek(id: string, chain: Chain, max: number): Message[] {
-    const { shard, slot } = this.mustFind(id);
+    const { shard } = this.mustFind(id);
     const number = CHAIN[chain];
     for (let look = 1; ; look++) {
-      const [copies = []] = readOldest(shard, () => [
-        {
-          gathered: gather(shard, slot, number, max, Number.MAX_SAFE_INTEGER, false),
-          depth: Math.min(max, depthOf(shard, slot, number)),
-        },
-      ]);
+      const [copies = []] = readOldest(shard, () => {
+        const slot = findSlot(shard, id);
+        if (slot < 0) return [];
+        const gathered = gather(shard, slot, number, max, Number.MAX_SAFE_INTEGER, false);
+        return [{ gathered, depth: Math.min(max, depthOf(shard, slot, number)) }];
+      });
       try {
         return copies.map((copy) => this.decode(copy));
       } catch (error) {
