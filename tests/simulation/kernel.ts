@@ -77,7 +77,7 @@ export class Kernel {
   /** What must never happen and did. */
   broken: string[] = [];
   onDeath: (process: Process) => void = () => undefined;
-  onRare: () => void = () => undefined;
+  onRare: (name: string) => void = () => undefined;
   private random = 1;
   private nextInode = 1;
   private readonly nobody: Process;
@@ -244,7 +244,7 @@ export class Kernel {
   /** A rare path of the bus begins: a good place for a misfortune. */
   begin(name: string): void {
     this.count(name);
-    if (this.left < Number.POSITIVE_INFINITY) this.onRare();
+    if (this.left < Number.POSITIVE_INFINITY) this.onRare(name);
   }
 
   count(name: string): void {

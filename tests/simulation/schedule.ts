@@ -185,8 +185,10 @@ class Turns {
     this.isHarried = kernel.below(4) === 0;
     this.faults = this.isHarried ? 10 : kernel.below(5);
     this.nextFault = this.faultAt();
-    kernel.onRare = () => {
-      if (this.faults === 0 || kernel.below(4) !== 0) return;
+    kernel.onRare = (name) => {
+      // Few come to these two, and fewer to a second death in them.
+      const isRarest = name === "erase" || name === "allocateSlot";
+      if (this.faults === 0 || kernel.below(isRarest ? 2 : 4) !== 0) return;
       this.nextFault = Math.min(this.nextFault, kernel.steps + 1 + kernel.below(kernel.below(2) === 0 ? 4 : 20));
       kernel.left = Math.min(kernel.left, this.nextFault - kernel.steps);
     };
