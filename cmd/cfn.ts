@@ -3,7 +3,7 @@ import type { Env } from "../src/bus/directory.ts";
 import { CfnError } from "../src/errors.ts";
 import { parseArgv } from "./argv.ts";
 import { commands } from "./commands.ts";
-import { exitStatus, statusOf } from "./exit.ts";
+import { beforeExit, exitStatus, statusOf } from "./exit.ts";
 import { OutputClosed, print } from "./output.ts";
 import { UnknownName } from "./unknown.ts";
 
@@ -22,7 +22,7 @@ async function main(argv: readonly string[], env: Env): Promise<number> {
   if (load === undefined) throw unknownName(name);
   const command = await load();
   const parsed = parseArgv(words, command, env);
-  if (!parsed.help) return command.run({ args: parsed.args, rest: parsed.rest, env });
+  if (!parsed.help) return command.run({ args: parsed.args, rest: parsed.rest, env, words });
   print(await (await import("./help.ts")).helpOf([name]));
   return exitStatus.success;
 }
@@ -51,4 +51,6 @@ async function report(error: unknown): Promise<number> {
   return exitStatus.bug;
 }
 
-process.exit(await main(process.argv.slice(2), process.env).catch(report));
+const status = await main(process.argv.slice(2), process.env).catch(report);
+for (const say of beforeExit) await say();
+process.exit(status);

@@ -83,6 +83,8 @@ export interface Context<A extends Args> {
   /** What stood after `--`; always empty unless the command declares `rest`. */
   readonly rest: readonly string[];
   readonly env: Env;
+  /** What stood after the command's name, as typed. */
+  readonly words: readonly string[];
 }
 
 export interface Command<A extends Args = Args> {

@@ -10,5 +10,8 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   recv: async () => (await import("./recv.ts")).recvCommand,
   ask: async () => (await import("./ask.ts")).askCommand,
   reply: async () => (await import("./reply.ts")).replyCommand,
+  chaos: async () => (await import("./chaos.ts")).chaosCommand,
+  "chaos-guard": async () => (await import("./chaosguard.ts")).chaosGuardCommand,
+  "chaos-sender": async () => (await import("./chaossender.ts")).chaosSenderCommand,
   agents: async () => (await import("./agents.ts")).agentsCommand,
 };

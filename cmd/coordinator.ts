@@ -7,7 +7,7 @@ import { raiseDescriptors } from "../src/os/rlimits.ts";
 import { catchSignals, SIGTERM } from "../src/os/signals.ts";
 import { becomeSubreaper, signalWhenParentDies } from "../src/os/subreaper.ts";
 import type { Args, Command } from "./command.ts";
-import { exitStatus, statusOfSignal } from "./exit.ts";
+import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
 import { agentEnvironment, hosting } from "./hosting.ts";
 import { agentId, path, whole } from "./values.ts";
 
@@ -39,7 +39,8 @@ export const coordinatorCommand: Command<typeof args> = {
         void member.abandon(limits.killGraceMs).then(() => resolve(statusOfSignal(signal)));
       });
     });
-    const status = await Promise.race([member.run().then(() => exitStatus.success), abandoned]);
+    const ended = member.run().then((how) => (how === "done" ? exitStatus.success : statusOf("refused")));
+    const status = await Promise.race([ended, abandoned]);
     bus.close();
     return status;
   },

@@ -25,6 +25,9 @@ export function statusOf(code: ErrorCode): number {
   return ofCode[code];
 }
 
+/** What is still to be said when a command has ended, however it did: run in order before the process exits. */
+export const beforeExit: (() => Promise<void>)[] = [];
+
 /** Ended by this signal, as a shell reports it. */
 export function statusOfSignal(signal: number): number {
   return 128 + signal;

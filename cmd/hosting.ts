@@ -8,18 +8,16 @@ import type { Launcher } from "../src/os/launch.ts";
 import { say } from "./log.ts";
 
 export function hosting(bus: Bus, runId: string, spool: string, env: Env, launcher: Launcher): OpenHost {
-  return ({ lead, seats, onResults }) =>
+  return (request) =>
     createHost({
+      ...request,
       bus,
       launcher,
-      lead,
       runId,
       spool,
-      seats,
       env,
       outputBytesMax: limits.outputBytes,
       killGraceMs: limits.killGraceMs,
-      onResults,
       onWarning: (text) => void say("warn", text),
     });
 }
@@ -36,9 +34,9 @@ const STARTUP: Readonly<Record<string, string | undefined>> = {
 };
 const KEPT = "CFN_KEPT_";
 
-/** The environment of a coordinator's process. */
-export function coordinatorEnvironment(env: Env): Record<string, string | undefined> {
-  const changed: Record<string, string | undefined> = { ...env };
+/** The environment of a coordinator's process: the run's id in it is what the guardian knows it by. */
+export function coordinatorEnvironment(env: Env, runId: string): Record<string, string | undefined> {
+  const changed: Record<string, string | undefined> = { ...env, CFN_RUN_ID: runId };
   for (const [name, value] of Object.entries(STARTUP)) {
     changed[name] = value;
     changed[KEPT + name] = env[name];

@@ -2,6 +2,7 @@
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import { type Env, locateBus } from "../src/bus/directory.ts";
+import { beforeExit } from "./exit.ts";
 import { UnknownName } from "./unknown.ts";
 import { agentId, duration, path } from "./values.ts";
 
@@ -29,8 +30,24 @@ export const timeoutOption = {
 
 export const anonymous = "anonymous";
 
+/** Opens the bus that a command means; when the command has ended, it warns if that bus is or was damaged. */
 export function joinBus(dir: string | undefined, env: Env): Bus {
-  return openBus(dir ?? (env["CFN_BUS_DIR"] || locateBus(env)));
+  const bus = openBus(dir ?? (env["CFN_BUS_DIR"] || locateBus(env)));
+  beforeExit.push(() => warnOfDamage(bus));
+  return bus;
+}
+
+async function warnOfDamage(bus: Bus): Promise<void> {
+  const count = bus.damaged();
+  if (count === 0) return;
+  const { say } = await import("./log.ts");
+  const places = count === 1 ? "one place" : `${count} places`;
+  const { dir } = bus.info;
+  const kept = `what was found is kept in ${dir}/shards/*/damaged-*`;
+  await say(
+    "warn",
+    `the bus ${dir} was damaged in ${places} and mended: messages may be lost\n  ${kept}; remove ${dir} once it is read out`,
+  );
 }
 
 /** The refusal of an id that nobody has registered, with those that are. */

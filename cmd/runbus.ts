@@ -1,30 +1,55 @@
-/** The bus of one run, from its making to its removal. */
+/** The surroundings of one run, from their making to their removal: the bus, the directory for output, the guardian. */
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import { createBus, destroyBus } from "../src/bus/directory.ts";
+import { Guardian } from "../src/coordinator/guardian.ts";
 import type { RunEnd } from "../src/coordinator/master.ts";
-import { makeSpool } from "../src/coordinator/spool.ts";
+import { makeSpool, planSpool } from "../src/coordinator/spool.ts";
+import { subgroup } from "../src/os/cgroup.ts";
 import { becomeSubreaper } from "../src/os/subreaper.ts";
 import { removeTree } from "../src/os/tree.ts";
 
-/** Makes the bus of a run and the directory for its output, and removes both whatever happens. */
-export async function onBus(
-  busDir: string,
-  tmp: string | undefined,
-  runId: string,
-  use: (bus: Bus, spool: string) => Promise<RunEnd>,
-): Promise<RunEnd> {
-  createBus(busDir);
-  let spool: string | undefined;
+export interface RunPlace {
+  readonly busDir: string;
+  /** A directory of the file system that the bus will be on. */
+  readonly place: string;
+  readonly tmp: string | undefined;
+  readonly path: string | undefined;
+  readonly runId: string;
+  /** A descriptor that the guardian holds until the run's processes are gone. */
+  readonly holds: number | undefined;
+  readonly onWarning: (text: string) => void;
+  readonly onInfo: (text: string) => void;
+  /** Somebody looks on: what is a limitation of most machines is said too. */
+  readonly talks: boolean;
+}
+
+type Use = (bus: Bus, spool: string, guardian: Guardian) => Promise<RunEnd>;
+
+/** Makes them, and removes them whatever happens. Says what cannot be guaranteed on this machine. */
+export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
+  const { busDir, place, tmp, path, runId, holds, onWarning, onInfo, talks } = there;
+  const spool = planSpool(busDir, place, tmp, runId);
+  // It gets ready while the bus is made.
+  const group = subgroup(`cfn-${runId}`);
+  const guardian = new Guardian({ runId, busDir, spool, group, holds, path, onWarning });
   try {
-    spool = makeSpool(busDir, tmp, runId);
-    becomeSubreaper();
+    createBus(busDir);
+    makeSpool(spool);
+    if (!becomeSubreaper())
+      onWarning("the kernel does not let this process be a subreaper: what agents leave behind is not found");
+    if (group === undefined && talks) {
+      onInfo(
+        "no control group of its own: if cfn is killed, an agent with a session and an environment of its own stays",
+      );
+    }
     const bus = openBus(busDir);
-    const end = await use(bus, spool);
+    const end = await use(bus, spool, guardian);
     bus.close();
     return end;
   } finally {
-    if (spool !== undefined) removeTree(spool);
+    removeTree(spool);
     destroyBus(busDir);
+    await guardian.dismiss();
   }
 }

@@ -9,13 +9,17 @@ import type { runArgs } from "./runoptions.ts";
 
 /** Throws CfnError("usage"), or cannot_create where the report could not be written at the end. */
 export function checkCombination(args: Values<typeof runArgs>, command: readonly string[]): void {
+  if (args.resume !== undefined && (args.joblog === undefined || args.resume !== true)) {
+    throw new CfnError(
+      "usage",
+      "--resume needs --joblog FILE beside a command or --tasks, or stands alone",
+      "alone, cfn run --resume[=RUN] finishes a run as it was begun, with the options it had then",
+    );
+  }
   if (command.length === 0 && args.tasks === undefined) {
     throw new CfnError("usage", "nothing to run", "give a command after --, or --tasks FILE");
   }
   if (command[0] === "") throw new CfnError("usage", "the command is empty", "name a program after --");
-  if (args.resume && args.joblog === undefined) {
-    throw new CfnError("usage", "--resume needs --joblog FILE", "name the joblog of the run to go on with");
-  }
   const exclusive = [
     ["keep-order", "line-buffer", "one waits for its turn, the other for nothing"],
     ["json", "tag", "each object names its task"],

@@ -3,13 +3,16 @@ import type { RunEnd } from "../src/coordinator/master.ts";
 import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
 import { say } from "./log.ts";
 
-/** `caught`: the first signal that came, 0 if none. Throws what ended the run early, where that was an error. */
-export async function conclude({ report, failure, left }: RunEnd, caught: number): Promise<number> {
+/** `caught`: the first signal that came, 0 if none. `earlier`: how many results a resumed run had. Throws what ended the run early, where that was an error. */
+export async function conclude({ report, failure, left }: RunEnd, caught: number, earlier: number): Promise<number> {
   const { orphans_ended: orphans, tasks, failures } = report;
   if (orphans > 0) await say("warn", `ended ${orphans} processes that agents had left behind`);
   if (left.length > 0) await say("warn", `processes that cannot be ended: ${left.join(", ")}`);
   if ((failure as { code?: unknown } | undefined)?.code === "EPIPE") return exitStatus.outputClosed;
   if (tasks.total === 0 && failure === undefined && caught === 0) await say("warn", "there were no tasks");
+  if (earlier > 0 && tasks.total === earlier && failure === undefined && caught === 0) {
+    await say("info", `nothing was left to do: all ${earlier} tasks have their result`);
+  }
   if (tasks.completed < tasks.total) {
     const first = failures[0];
     const why = first && `, the first: task ${first.task_id}: ${first.detail ?? `exit status ${first.exit_code}`}`;
@@ -19,5 +22,5 @@ export async function conclude({ report, failure, left }: RunEnd, caught: number
   if (failure !== undefined) throw failure;
   if (caught > 0) return statusOfSignal(caught);
   if (report.status === "timed_out") return statusOf("timed_out");
-  return report.status === "completed" ? exitStatus.success : exitStatus.taskFailed;
+  return report.status === "completed" && left.length === 0 ? exitStatus.success : exitStatus.taskFailed;
 }

@@ -2,7 +2,7 @@
 import { hybridFromWorkers } from "../src/coordinator/shape.ts";
 import { limits } from "../src/limits.ts";
 import type { Args } from "./command.ts";
-import { duration, path, whole } from "./values.ts";
+import { duration, path, runId, whole } from "./values.ts";
 
 export const runArgs = {
   agents: {
@@ -52,9 +52,15 @@ export const runArgs = {
   },
   joblog: { type: "string", valueHint: "FILE", description: "a line per task, GNU parallel's columns", value: path },
   results: { type: "string", valueHint: "DIR", description: "a folder per task: seq, stdout, stderr", value: path },
-  resume: { type: "boolean", description: "leave out what the joblog has" },
+  resume: {
+    type: "string",
+    valueHint: "RUN",
+    bare: true,
+    description: "alone: finish a killed run; else skip what --joblog has",
+    value: runId,
+  },
   tag: { type: "boolean", description: "each line begins with its task" },
-  "keep-order": { type: "boolean", alias: "k", description: "output in the order of the tasks" },
+  "keep-order": { type: "boolean", alias: "k", description: "output, and joblog, in the order of the tasks" },
   "line-buffer": { type: "boolean", description: "lines as they come; default: grouped by agent" },
   progress: { type: "boolean", description: "say on stderr how far it is" },
   json: { type: "boolean", description: "stdout is NDJSON, a result per task" },

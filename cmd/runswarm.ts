@@ -1,11 +1,15 @@
 /** Makes the swarm of a run: flat with the agents' host in this process, hybrid with a process per coordinator. */
+import { Adoption } from "../src/agent/adoption.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import type { Env } from "../src/bus/directory.ts";
 import { FlatSwarm } from "../src/coordinator/flat.ts";
 import { HybridSwarm, masterId } from "../src/coordinator/hybrid.ts";
 import type { Shape } from "../src/coordinator/shape.ts";
+import type { Fostering } from "../src/coordinator/succession.ts";
 import type { Swarm, SwarmEvents } from "../src/coordinator/swarm.ts";
 import { CfnError } from "../src/errors.ts";
+import { limits } from "../src/limits.ts";
+import type { ResultPayload } from "../src/message/protocol.ts";
 import { environmentBlock } from "../src/os/environment.ts";
 import { ownExecutable } from "../src/os/executable.ts";
 import { LaunchThread } from "../src/os/launch.ts";
@@ -29,14 +33,18 @@ export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
       new FlatSwarm(bus, runId, shape.workers, hosting(bus, runId, spool, env, new LaunchThread()), events);
   }
   const startCoordinator = coordinatorStarter(request);
-  return (events) => new HybridSwarm({ bus, runId, teams: shape.teams, startCoordinator, onWarning: warn }, events);
+  const { outputBytes: outputBytesMax, killGraceMs } = limits;
+  const openFostering = (onResult: (result: ResultPayload) => void): Fostering =>
+    new Adoption({ bus, spool, outputBytesMax, killGraceMs, onResult });
+  const options = { bus, runId, teams: shape.teams, startCoordinator, openFostering, onWarning: warn };
+  return (events) => new HybridSwarm(options, events);
 }
 
 function coordinatorStarter({ busDir, runId, spool, env }: SwarmRequest): (id: string, workers: number) => Spawned {
   const program = ownExecutable();
   if (program === undefined)
     throw new CfnError("unavailable", "a hybrid swarm needs the compiled cfn", "npm run build");
-  const environment = environmentBlock(coordinatorEnvironment(env));
+  const environment = environmentBlock(coordinatorEnvironment(env, runId));
   return (id, workers) =>
     spawnProgram({
       argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), runId, busDir, spool],

@@ -49,6 +49,11 @@ export const path: ValueType<string> = {
   read: (text) => (text === "" || text.includes("\0") ? undefined : text),
 };
 
+export const runId: ValueType<string> = {
+  expects: "a run's id or its beginning: a-z and 0-9",
+  read: (text) => (/^[a-z0-9]{1,63}$/.test(text) ? text : undefined),
+};
+
 /** Shows a value in a message: quoted, control characters escaped, long ones cut. */
 export function shown(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);

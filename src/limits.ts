@@ -36,6 +36,8 @@ export const limits = {
   slotsPerGrowth: 128,
   pairsInitial: 512,
   pairsPerShard: 262_144,
+  /** Files of damaged bytes kept for a person, of each shard. */
+  damagedKept: 8,
 
   // Waiting
   lockWaitMs: 10_000,
@@ -71,6 +73,15 @@ export const limits = {
   heartbeatMs: 1000,
   killGraceMs: 2000,
   coordinatorEndMs: 5000,
+  /** A coordinator that is stopped for so long, or whose heartbeat is so old, is ended and its team taken over. */
+  coordinatorStoppedMs: 2000,
+  coordinatorHungMs: 10_000,
+  coordinatorLookMs: 500,
+  restartFirstMs: 1000,
+  restartMostMs: 60_000,
+  restartsMost: 7,
+  /** Exits of children that nobody has asked for yet. */
+  exitsKept: 8192,
   agentSpaceBytes: 8 * KiB,
   descriptorsPerProcess: 256,
   spoolBytesLeast: 1024 * MiB,
@@ -85,6 +96,35 @@ export const limits = {
   endWaitMs: 1000,
   homeRetryMs: 5,
   homeWaitMs: 2000,
+
+  // Journals
+  journalDays: 7,
+  journalsMost: 1000,
+  journalLineBytes: 16 * MiB,
+  /** What a power cut can take of a journal. */
+  journalSyncMs: 1000,
+  journalSyncWaitMs: 200,
+  /** How long `--resume` waits for what still ends the processes of a killed run. */
+  journalOwnerWaitMs: 10_000,
+  journalsNamed: 10,
+  resultsPerFlush: 256,
+
+  // Chaos
+  chaosAgentsDefault: 50,
+  chaosAgentsMost: 2000,
+  chaosDurationMs: 10_000,
+  chaosDurationMsLeast: 1000,
+  chaosDurationMsMost: 600 * 1000,
+  chaosTasksMost: 200_000,
+  /** Until the first agent is up. */
+  chaosStartMs: 30_000,
+  /** Until everything of a run whose master was killed has ended: what is left then is an orphan. */
+  chaosMasterGoneMs: 10_000,
+  /** What outlives a run that has returned by more than this is an orphan. */
+  chaosGraceMs: 1000,
+  /** A run may take this much, beside three times the duration, until it counts as hung. */
+  chaosFinishMs: 60_000,
+  chaosExamples: 10,
 } as const;
 
 assert(limits.recordBytes * 4 <= limits.segmentBytesSmall, "a segment holds several records of the largest size");

@@ -175,6 +175,7 @@ const samples: Readonly<Record<string, { readonly bad: readonly Sample[]; readon
       { "cmd/cfn.ts": "", "tests/fixtures/echo.ts": "", "tests/a.test.ts": 'run("fixtures/echo.ts");' },
       { "cmd/cfn.ts": "", "tests/fixtures/echo.ts": "", "tests/a.test.ts": `run(\`\${here}/fixtures/echo.ts\`);` },
       { "cmd/cfn.ts": "", "package.json": "bun scripts/build.ts", "scripts/build.ts": "", "bench/a.bench.ts": "" },
+      { "cmd/cfn.ts": "", "bunfig.toml": 'preload = ["./tests/support/a.ts"]', "tests/support/a.ts": "" },
     ],
   },
   "An exported name": {

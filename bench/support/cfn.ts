@@ -1,5 +1,6 @@
 /** The binary under test, on a bus directory of its own that is gone afterwards. */
 import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Ended, succeed } from "./processes.ts";
 
@@ -37,10 +38,13 @@ export async function inPlace<T>(work: (place: Place) => Promise<T>): Promise<T>
   const dir = mkdtempSync(`${prefix}${process.pid}-`);
   const foreign = Object.entries(process.env).filter(([key]) => !key.startsWith("CFN_"));
   const base = join(dir, "bus");
+  // On the disk, as a user's: in memory a journal would cost less.
+  const state = mkdtempSync(join(tmpdir(), "cfn-bench-state-"));
+  const env = { ...Object.fromEntries(foreign), CFN_MESSAGE_BASE_DIR: base, XDG_STATE_HOME: state };
   try {
-    return await work({ dir, base, env: { ...Object.fromEntries(foreign), CFN_MESSAGE_BASE_DIR: base } });
+    return await work({ dir, base, env });
   } finally {
-    rmSync(dir, { recursive: true, force: true });
+    for (const made of [dir, state]) rmSync(made, { recursive: true, force: true });
   }
 }
 

@@ -27,6 +27,7 @@ const taskFields: Record<keyof TaskPayload, { readonly check: Check; readonly ne
   env: { check: (value) => isFields(value) && Object.values(value).every(isText), needed: false },
   cwd: { check: isText, needed: false },
   timeout_ms: { check: isDuration, needed: false },
+  epoch: { check: isCount, needed: false },
 };
 
 function malformedField(payload: Fields): string | undefined {

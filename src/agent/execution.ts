@@ -6,21 +6,25 @@ import { assert } from "../assert.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
 import type { Launcher } from "../os/launch.ts";
-import { watchChild } from "../os/reap.ts";
+import { adoptChild, type Exit, watchChild } from "../os/reap.ts";
 import { SIGCONT, SIGKILL, SIGTERM } from "../os/signals.ts";
 import type { Spawned, SpawnRequest } from "../os/spawn.ts";
 import type { Deadlines, Due } from "./deadlines.ts";
 import { cancelledBeforeStart, type EndCause, type Ending, endingOf, notStarted } from "./ending.ts";
 
-export interface ExecutionRequest {
+/** What is to be started, and by whom. */
+export interface Start {
   readonly spawn: SpawnRequest;
   readonly launcher: Launcher;
+  readonly onStart: (pid: number, startedAt: number) => void;
+}
+
+export interface ExecutionRequest {
   readonly timeoutMs?: number;
   readonly killGraceMs: number;
   readonly deadlines: Deadlines;
   /** Sends a signal to all of it: its group, or what else it consists of. */
   readonly signalAll: (pid: number, signal: number) => void;
-  readonly onStart: (pid: number) => void;
   /** Once, never from within `begin`. */
   readonly onEnd: (ending: Ending, times: Times) => void;
 }
@@ -46,7 +50,10 @@ export class Execution implements Due {
   #startedMs = 0;
   #killAfterMs: number;
   #withdraw: () => boolean = () => false;
+  #start: Start | undefined;
   #cause: { readonly why: EndCause; readonly detail: string } | undefined;
+
+  readonly #onExit = (exit: Exit): void => this.#finish(endingOf(exit, this.#cause));
 
   constructor(request: ExecutionRequest) {
     this.#request = request;
@@ -59,9 +66,30 @@ export class Execution implements Due {
   }
 
   /** Starts it, or arranges that it is tried again. */
-  begin(): void {
+  begin(start: Start): void {
     assert(this.#phase === "new", "an execution begins once");
+    this.#start = start;
     this.#launch();
+  }
+
+  /**
+   * Takes over a process that a host which has died had started, at `startedAt` (Unix seconds): from here on it is as if this
+   * one had. False if it is no child of this process and its exit is not known.
+   */
+  adopt(pid: number, startedAt: number): boolean {
+    assert(this.#phase === "new", "an execution begins once");
+    const { timeoutMs, deadlines } = this.#request;
+    const ranMs = Math.max(0, (unixSeconds() - startedAt) * 1000);
+    this.#startedAt = startedAt;
+    this.#startedMs = monotonicMs() - ranMs;
+    this.#pid = pid;
+    this.#phase = "running";
+    if (!adoptChild(pid, this.#onExit)) {
+      this.#phase = "ended";
+      return false;
+    }
+    if (timeoutMs !== undefined) deadlines.set(this, Math.max(0, timeoutMs - ranMs));
+    return true;
   }
 
   /** TERM now, KILL after the grace; KILL at once where that is 0. The first cause counts, a shorter grace always. */
@@ -101,7 +129,8 @@ export class Execution implements Due {
   #launch(): void {
     this.#tries++;
     this.#phase = "launching";
-    this.#withdraw = this.#request.launcher.launch(this.#request.spawn, (spawned, unixMs) => {
+    const { launcher, spawn } = this.#start as Start;
+    this.#withdraw = launcher.launch(spawn, (spawned, unixMs) => {
       this.#startedAt = unixMs / 1000;
       this.#startedMs = monotonicMs() - (unixSeconds() * 1000 - unixMs);
       this.#launched(spawned);
@@ -123,12 +152,13 @@ export class Execution implements Due {
   }
 
   #run(pid: number): void {
-    const { timeoutMs, deadlines, onStart, spawn } = this.#request;
+    const { timeoutMs, deadlines } = this.#request;
+    const { onStart, spawn } = this.#start as Start;
     this.#pid = pid;
     this.#phase = "running";
     if (timeoutMs !== undefined) deadlines.set(this, timeoutMs);
-    watchChild(pid, (exit) => this.#finish(endingOf(exit, this.#cause)), spawn.group !== "inherit");
-    onStart(pid);
+    watchChild(pid, this.#onExit, spawn.group !== "inherit");
+    onStart(pid, this.#startedAt);
     if (this.#cause === undefined) return;
     // It was ended while it was being started.
     if (this.#killAfterMs === 0) this.#kill();

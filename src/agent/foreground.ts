@@ -72,21 +72,10 @@ function execute(
   const group = isTerminal(0) ? "inherit" : "group";
   return new Promise((resolve) => {
     const execution = new Execution({
-      spawn: {
-        argv,
-        environment: environmentBlock(shared),
-        variables: taskVariables(id, { task_id: id, seq: 1, attempt: 1, run: argv }),
-        stdin: 0,
-        stdout: 1,
-        stderr: 2,
-        group,
-      },
-      launcher: launchHere,
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
       killGraceMs: limits.killGraceMs,
       deadlines,
       signalAll: group === "group" ? signalGroup : signalTree,
-      onStart: () => seat.meet("started"),
       onEnd: (ending, times) => {
         seat.meet(seat.state === "WORKING" ? "ended" : "not_started");
         clearInterval(looking);
@@ -101,7 +90,19 @@ function execute(
       if (!fromTerminal) execution.relay(signal, ends ? limits.killGraceMs : undefined);
     });
     const looking = setInterval(() => obey(seat, execution, options), limits.pollMs);
-    execution.begin();
+    execution.begin({
+      spawn: {
+        argv,
+        environment: environmentBlock(shared),
+        variables: taskVariables(id, { task_id: id, seq: 1, attempt: 1, run: argv }),
+        stdin: 0,
+        stdout: 1,
+        stderr: 2,
+        group,
+      },
+      launcher: launchHere,
+      onStart: () => seat.meet("started"),
+    });
   });
 }
 

@@ -11,6 +11,7 @@
  */
 import { assert } from "../assert.ts";
 import type { Bus, Delivery } from "../bus/contract.ts";
+import type { Roster } from "../bus/roster.ts";
 import { limits } from "../limits.ts";
 import { spoolPath, type TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
@@ -29,7 +30,7 @@ import type { Mail } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
 import { resultOf } from "./result.ts";
 import type { Seat } from "./seat.ts";
-import { openSeat, registerSeats } from "./seating.ts";
+import { openSeat, registerFreeSeats, registerSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
 import { sharedVariables, taskVariables } from "./variables.ts";
 
@@ -44,6 +45,14 @@ export interface HostOptions {
   readonly spool: string;
   /** Ids to register (role worker, team = lead) and serve. Throws CfnError("cannot_create") if a living process hosts one. */
   readonly seats: readonly string[];
+  /**
+   * In a process that others would take over from: where to write what each seat runs, and which epoch's tasks are meant
+   * for it; those of another are taken off the bus and not run. From the second epoch on seats that are not free yet are
+   * waited for: `onSeats`.
+   */
+  readonly succession?: { readonly epoch: number; readonly roster: Roster };
+  /** These seats have become free and are served from now on. */
+  readonly onSeats?: (seats: readonly string[]) => void;
   /** What agents inherit; the CFN_ variables and PATH are set over it, a task's own `env` over those. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** An agent whose stdout or stderr is longer is ended: reason output_limit. */
@@ -70,6 +79,8 @@ export interface Host {
   stop(graceMs: number): Promise<void>;
   /** Agents that run now. */
   readonly active: number;
+  /** The seats that are served now. */
+  readonly seats: readonly string[];
   /**
    * Stops the timers. Only when nothing runs (`stop` first): asserted. The seats stay registered and leased until the bus is
    * closed: they are the run's, and go with its bus.
@@ -87,6 +98,9 @@ class SwarmHost implements Host {
   readonly #seats = new Map<string, Seat>();
   /** Registered seats that have not been needed yet. */
   readonly #unopened: Set<string>;
+  /** Seats whose ids somebody else still hosts. */
+  #awaited: readonly string[] = [];
+  readonly #numbers = new Map<string, number>();
   #opening: ReturnType<typeof setImmediate> | undefined;
   readonly #states: StateFiles;
   readonly #environment: EnvironmentBlock;
@@ -108,20 +122,48 @@ class SwarmHost implements Host {
     const busDir = bus.info.dir;
     this.#options = options;
     this.#states = new StateFiles(busDir);
-    registerSeats(bus, lead, options.seats);
-    this.#unopened = new Set(options.seats);
+    const free = this.#register(options.seats);
+    this.#unopened = new Set(free);
+    options.seats.forEach((id, n) => {
+      if (options.succession !== undefined) this.#numbers.set(id, n);
+    });
     this.#looking = this.#seats.values();
     this.#environment = environmentBlock(sharedVariables(env, { busDir, lead, runId, bin: binDirectory(busDir) }));
     this.#flood = new FloodGuard(spool, outputBytesMax);
     this.#heartbeat = new Heartbeat(busDir, lead);
     this.#outbox = new Outbox(bus, lead, runId, (text) => this.#warn(text));
     this.#tick = setInterval(() => this.#look(), limits.pollMs);
+    // The first beat is here: nothing is called back before whoever makes this host has it.
+    this.#beatMs = monotonicMs();
+    this.#heartbeat.beat(0);
     this.#open();
     this.#look();
   }
 
   get active(): number {
     return this.#running.size;
+  }
+
+  get seats(): readonly string[] {
+    return [...this.#seats.keys(), ...this.#unopened];
+  }
+
+  #register(ids: readonly string[]): readonly string[] {
+    const { bus, lead, succession } = this.#options;
+    if (succession === undefined || succession.epoch === 1) {
+      registerSeats(bus, lead, ids);
+      return ids;
+    }
+    const free = registerFreeSeats(bus, lead, ids);
+    this.#awaited = ids.filter((id) => !free.includes(id));
+    return free;
+  }
+
+  #takeAwaited(): void {
+    const free = this.#register(this.#awaited);
+    for (const id of free) this.#unopened.add(id);
+    this.#open();
+    if (free.length > 0) this.#options.onSeats?.(free);
   }
 
   wake(ids: readonly string[]): void {
@@ -189,6 +231,7 @@ class SwarmHost implements Host {
     const now = monotonicMs();
     if (now - this.#beatMs < limits.heartbeatMs) return;
     this.#beatMs = now;
+    if (this.#awaited.length > 0) this.#takeAwaited();
     this.#heartbeat.beat(this.active);
   }
 
@@ -218,9 +261,20 @@ class SwarmHost implements Host {
 
   #serve(seat: Seat, controls: readonly Control[]): void {
     for (const control of controls) this.#obey(seat, control);
+    this.#refuseSuperseded(seat, controls);
     if (seat.stopped) this.#refuseWaiting(seat);
     seat.settle();
     this.#advance(seat);
+  }
+
+  /** Tasks of another epoch: whoever took over from the coordinator that gave them has given them to others. */
+  #refuseSuperseded(seat: Seat, controls: readonly Control[]): void {
+    const epoch = this.#options.succession?.epoch;
+    if (epoch === undefined) return;
+    for (const control of controls) {
+      if (control.kind !== "task" || control.task.epoch === epoch) continue;
+      for (const mail of seat.mailbox.takeWaiting(control.task.task_id)) mail.status = "settled";
+    }
   }
 
   #obey(seat: Seat, control: Control): void {
@@ -261,12 +315,28 @@ class SwarmHost implements Host {
     const mail = seat.mailbox.takeTask();
     if (mail?.task === undefined) return;
     const { task } = mail;
-    const { spool, killGraceMs } = this.#options;
+    const { spool, killGraceMs, succession } = this.#options;
+    const number = this.#numbers.get(seat.id) as number;
     const files = {
       out: spoolPath(spool, task.seq, task.attempt, "out"),
       err: spoolPath(spool, task.seq, task.attempt, "err"),
     };
     const execution = new Execution({
+      ...(task.timeout_ms === undefined ? {} : { timeoutMs: task.timeout_ms }),
+      killGraceMs,
+      deadlines: this.#deadlines,
+      signalAll: signalGroup,
+      onEnd: (ending, times) => {
+        const { reason, exitCode, signal } = ending;
+        succession?.roster.ended(number, { ...times, reason, exitCode, signal });
+        this.#ended(seat, mail, task, ending, times);
+      },
+    });
+    seat.running = { mail, taskId: task.task_id, execution, files };
+    this.#running.add(seat);
+    seat.meet("assigned");
+    succession?.roster.launching(number, task.seq, task.attempt);
+    execution.begin({
       spawn: {
         argv: typeof task.run === "string" ? ["/bin/sh", "-c", task.run] : task.run,
         environment: this.#environment,
@@ -278,17 +348,11 @@ class SwarmHost implements Host {
         group: "session",
       },
       launcher: this.#options.launcher,
-      ...(task.timeout_ms === undefined ? {} : { timeoutMs: task.timeout_ms }),
-      killGraceMs,
-      deadlines: this.#deadlines,
-      signalAll: signalGroup,
-      onStart: () => seat.meet("started"),
-      onEnd: (ending, times) => this.#ended(seat, mail, task, ending, times),
+      onStart: (pid, startedAt) => {
+        succession?.roster.running(number, pid, startedAt);
+        seat.meet("started");
+      },
     });
-    seat.running = { mail, taskId: task.task_id, execution, files };
-    this.#running.add(seat);
-    seat.meet("assigned");
-    execution.begin();
   }
 
   #ended(seat: Seat, mail: Mail, task: TaskPayload, ending: Ending, times: Times): void {

@@ -34,5 +34,6 @@ export function resultOf(
     run_time_ms: Math.round(times.runTimeMs * 1000) / 1000,
     stdout_bytes: sizes.out,
     stderr_bytes: sizes.err,
+    ...(task.epoch === undefined ? {} : { epoch: task.epoch }),
   };
 }

@@ -18,6 +18,12 @@ export function registerSeats(bus: Bus, lead: string, ids: readonly string[]): v
   throw refusal(ids[refused] as string, registered[refused] as Registered);
 }
 
+/** Registers those of the ids that are free, and returns them: others may still be hosted by whoever took their agents over. */
+export function registerFreeSeats(bus: Bus, lead: string, ids: readonly string[]): string[] {
+  const registered = bus.registerAll(ids.map((id) => ({ id, role: "worker", team: lead })));
+  return ids.filter((_, n) => registered[n]?.status === "registered");
+}
+
 /**
  * The seat of an id that is registered: from now on its tasks are this process's. The id is given back where that fails:
  * CfnError("cannot_create") where somebody else takes its control messages, or the bus directory no file.

@@ -1,12 +1,24 @@
 /** Appending a message to an inbox: the checks, the record, the links. Under the shard's lock. */
 import { limits } from "../limits.ts";
+import { isSound } from "./audit.ts";
 import { compact, compactSome } from "./compact.ts";
-import { A, C, CHAIN, type ChainNumber, H, positionOf, R, recordBytes, SLOT_FREE } from "./layout.ts";
-import { findPair, lastSequence, type PairKey, recordSequence, reservePair } from "./pairs.ts";
-import { bodyBound, lengthOf, linkNext, tailRoom, writeRecord } from "./record.ts";
-import { countLive, placeOf, rotate } from "./segments.ts";
-import { clean, dirty, type Shard } from "./shard.ts";
-import { chainWord, findSlot, slotState, slotWord } from "./slots.ts";
+import { A, C, CHAIN, type ChainNumber, H, positionOf, R, recordBytes } from "./layout.ts";
+import { findPair, lastSequence, PAIRS_DAMAGED, type PairKey, recordSequence, reservePair } from "./pairs.ts";
+import {
+  bodyBound,
+  isLater,
+  isOfChain,
+  lengthOf,
+  linkNext,
+  markLoss,
+  tailRoom,
+  wholeLength,
+  writeRecord,
+} from "./record.ts";
+import { isChainSealed, sealChain, setHeader } from "./seals.ts";
+import { countLive, type Place, placeOf, rotate } from "./segments.ts";
+import { beyondRepair, clean, dirty, isClean, repair, type Shard } from "./shard.ts";
+import { chainWord, findSlot, isTenanted, slotWord } from "./slots.ts";
 
 export interface Parcel {
   readonly to: string;
@@ -28,14 +40,26 @@ export type Appended =
   | { readonly status: "gone" }
   | { readonly status: "gap"; readonly expected: number };
 
-/** One attempt to append; anything but `accepted` has changed nothing. */
+/** One attempt to append; anything but `accepted` has changed nothing. Throws unavailable where repair does not help. */
 export function append(shard: Shard, parcel: Parcel): Appended {
+  for (let repairs = 0; repairs < 3; repairs++) {
+    const appended = isClean(shard) ? tryAppend(shard, parcel) : undefined;
+    // A slot that is not what was written may be the recipient's.
+    if (appended !== undefined && (appended.status !== "gone" || isSound(shard))) return appended;
+    repair(shard);
+  }
+  throw beyondRepair(shard);
+}
+
+/** Undefined where something it needs is not as it was written; nothing has been appended then. */
+function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
   const slot = findSlot(shard, parcel.to);
-  if (slot < 0 || slotState(shard, slot) === SLOT_FREE) return { status: "gone" };
+  if (slot < 0 || !isTenanted(shard, slot)) return { status: "gone" };
   const { chain, key } = parcel;
 
   const known = findPair(shard, key);
   if (known === undefined) return busFull(shard);
+  if (known === PAIRS_DAMAGED) return undefined;
   const last = lastSequence(shard, known);
   const sequence = parcel.sequence === 0 ? last + 1 : parcel.sequence;
   if (sequence <= last) return { status: "duplicate", sequence };
@@ -43,6 +67,7 @@ export function append(shard: Shard, parcel: Parcel): Appended {
 
   const most = chain === CHAIN.data ? limits.inboxMessages : limits.controlMessages;
   let words = shard.index.words;
+  if (!isChainSealed(words, slotWord(slot), chain)) return undefined;
   if ((words[chainWord(slot, chain) + C.depth] as number) >= most)
     return { status: "full", what: "inbox", limit: `${most} messages` };
   if (
@@ -60,7 +85,12 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   }
   words = shard.index.words;
   const chainAt = chainWord(slot, chain);
-  const inboxSequence = ((words[chainAt + C.sequence] as number) + 1) >>> 0;
+  const lastInbox = words[chainAt + C.sequence] as number;
+  const inboxSequence = (lastInbox + 1) >>> 0;
+  const tail = words[chainAt + C.tail] as number;
+  const before = tail === 0 ? undefined : placeOf(shard, tail);
+  if (pair === PAIRS_DAMAGED) return undefined;
+  if (tail !== 0 && !isLastOf(shard, before, slot, chain, lastInbox)) return undefined;
   const place = writeRecord(
     shard,
     {
@@ -76,22 +106,39 @@ export function append(shard: Shard, parcel: Parcel): Appended {
     },
     parcel.body,
   );
+  if (place === undefined) return undefined;
   const position = positionOf(place.entry, place.at);
-  const tail = words[chainAt + C.tail] as number;
-  const before = tail === 0 ? undefined : placeOf(shard, tail);
   if (before === undefined) words[chainAt + C.head] = position;
-  else linkNext(before, position);
+  else {
+    linkNext(before, position);
+    if (before.words[before.word + R.inboxSequence] !== lastInbox) markLoss(place, true);
+  }
   words[chainAt + C.tail] = position;
   words[chainAt + C.sequence] = inboxSequence;
   const charge = place.words[place.word + R.charge] as number;
   const at = slotWord(slot);
   if (chain === CHAIN.data) words[at + A.bytes] = (words[at + A.bytes] as number) + charge;
-  if (parcel.flags !== 0) words[H.blobBytes] = (words[H.blobBytes] as number) + charge;
+  if (parcel.flags !== 0) setHeader(words, H.blobBytes, (words[H.blobBytes] as number) + charge);
   countLive(shard, place.entry, 1, lengthOf(place));
   recordSequence(shard, pair, key, slot, sequence);
   Atomics.add(words, chainAt + C.depth, 1);
+  sealChain(words, at, chain);
   clean(shard);
   return { status: "accepted", sequence, bell: Atomics.exchange(words, slotWord(slot) + A.bell + chain, 0) };
+}
+
+/** Whether the record at a chain's end is one of that chain, no later than the last that was sent. */
+function isLastOf(
+  shard: Shard,
+  place: Place | undefined,
+  slot: number,
+  chain: ChainNumber,
+  last: number,
+): place is Place {
+  if (place === undefined || wholeLength(place.words, place.at, shard.segmentBytes) === 0) return false;
+  const generation = shard.index.words[slotWord(slot) + A.generation] as number;
+  const sequence = place.words[place.word + R.inboxSequence] as number;
+  return isOfChain(place.words, place.word, slot, chain, generation) && !isLater(sequence, last);
 }
 
 const busFull = (shard: Shard): Appended => ({

@@ -2,7 +2,8 @@
  * Bodies over the record limit, each a file of its own: written before its record, removed after the record was taken. The
  * name says which process wrote it, so that the sweep knows whose unfinished business it is.
  */
-import { readBytes, replaceFile, unlinkFile } from "../os/file.ts";
+import { CfnError } from "../errors.ts";
+import { readBytes, replaceFile, statPath, unlinkFile } from "../os/file.ts";
 import { ownIdentity } from "../os/process.ts";
 import { randomId } from "../os/random.ts";
 
@@ -27,17 +28,37 @@ export function storeBlob(busDir: string, body: Uint8Array): Uint8Array | number
   );
 }
 
-const parse = (reference: Uint8Array): BlobReference => JSON.parse(decoder.decode(reference)) as BlobReference;
+/** What a reference says; undefined where the bytes are none of `storeBlob`'s, which only damage makes. */
+function parse(reference: Uint8Array): BlobReference | undefined {
+  try {
+    const said = JSON.parse(decoder.decode(reference)) as Partial<BlobReference> | null;
+    // The name becomes part of a path.
+    if (typeof said?.blob === "string" && /^\d+-\d+-[0-9a-z]+$/.test(said.blob)) return said as BlobReference;
+  } catch {
+    // Not JSON: no reference.
+  }
+  return undefined;
+}
 
-export const blobName = (reference: Uint8Array): string => parse(reference).blob;
+/** The name of the blob's file in the directory `blobs`. */
+export const blobName = (reference: Uint8Array): string | undefined => parse(reference)?.blob;
 
-/** The stored body; undefined if the file is gone or is not what was written. */
+/**
+ * The stored body; undefined if the file is gone or is not what was written.
+ *
+ * @throws CfnError try_again, if it is there and cannot be read now.
+ */
 export function loadBlob(busDir: string, reference: Uint8Array): Uint8Array | undefined {
-  const { blob, bytes, crc } = parse(reference);
-  const body = readBytes(`${busDir}/blobs/${blob}`, bytes);
-  return body?.length === bytes && Bun.hash.crc32(body) === crc ? body : undefined;
+  const said = parse(reference);
+  if (said === undefined) return undefined;
+  const path = `${busDir}/blobs/${said.blob}`;
+  const body = readBytes(path, said.bytes);
+  if (body === undefined && statPath(path)?.bytes === said.bytes)
+    throw new CfnError("try_again", `cannot read ${path}`, "see whether the limit of open files is reached");
+  return body?.length === said.bytes && Bun.hash.crc32(body) === said.crc ? body : undefined;
 }
 
 export function dropBlob(busDir: string, reference: Uint8Array): void {
-  unlinkFile(`${busDir}/blobs/${blobName(reference)}`);
+  const name = blobName(reference);
+  if (name !== undefined) unlinkFile(`${busDir}/blobs/${name}`);
 }

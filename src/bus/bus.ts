@@ -14,6 +14,7 @@ import { unixSeconds } from "../os/clock.ts";
 import { randomId } from "../os/random.ts";
 import { treeBytes } from "../os/tree.ts";
 import { type Appended, append, type Parcel } from "./append.ts";
+import { audit } from "./audit.ts";
 import { makeBell, Ringer } from "./bell.ts";
 import { dropBlob, loadBlob, storeBlob } from "./blobs.ts";
 import type {
@@ -32,15 +33,16 @@ import type {
 import { readMeta, shardName } from "./directory.ts";
 import { Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
-import { A, CHAIN, FLAG_BLOB, SLOT_FREE } from "./layout.ts";
+import { A, CHAIN, FLAG_BLOB, H } from "./layout.ts";
 import { freeHosting, freeLease, takeLease } from "./leases.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
 import { rebuildShard } from "./rebuild.ts";
+import { isChainSealed } from "./seals.ts";
 import { blobFits } from "./segments.ts";
-import { closeShard, openShard, type Shard, withShard } from "./shard.ts";
-import { depthOf, findSlot, hashOf, slotId, slotState, slotsUsed, slotWord } from "./slots.ts";
+import { closeShard, isClean, openShard, type Shard, withShard } from "./shard.ts";
+import { depthOf, findSlot, hashOf, isTenanted, slotId, slotsUsed, slotWord } from "./slots.ts";
 import { sweepBus } from "./sweep.ts";
-import { occupy, vacate } from "./tenancy.ts";
+import { occupy, supersedeHost, vacate } from "./tenancy.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -254,6 +256,7 @@ class OpenBus implements Bus {
     });
     for (const [shard, group] of byShard) {
       withShard(shard, () => {
+        audit(shard);
         for (const at of group)
           outcomes[at] = occupy(shard, all[at] as Registration, roles.indexOf((all[at] as Registration).role));
       });
@@ -264,6 +267,7 @@ class OpenBus implements Bus {
   unregister(id: string): number {
     const shard = this.shardOf(id);
     return withShard(shard, () => {
+      audit(shard);
       const slot = findSlot(shard, id);
       if (slot < 0) return 0;
       const unread = vacate(shard, slot);
@@ -272,13 +276,39 @@ class OpenBus implements Bus {
     });
   }
 
+  incarnation(id: string): number {
+    const found = this.find(id);
+    return found === undefined ? 0 : Atomics.load(found.shard.index.words, slotWord(found.slot) + A.incarnation);
+  }
+
+  supersede(id: string): number {
+    const shard = this.shardOf(id);
+    return withShard(shard, () => {
+      const slot = findSlot(shard, id);
+      return slot < 0 ? 0 : supersedeHost(shard, slot);
+    });
+  }
+
   private find(id: string): { shard: Shard; slot: number } | undefined {
     if (!isAgentId(id)) return undefined;
     const shard = this.shardOf(id);
     let slot = findSlot(shard, id);
-    // Another process may have added slots beyond what is mapped here: look again under the lock, which maps them.
-    if (slot < 0) slot = withShard(shard, () => findSlot(shard, id));
+    // Another process may have added slots beyond what is mapped here: look again under the lock, which maps them. And a
+    // slot that is not what was written may be the one that is sought.
+    if (slot < 0 || !this.looksSound(shard, slot)) {
+      slot = withShard(shard, () => {
+        const found = findSlot(shard, id);
+        if (found >= 0 && this.looksSound(shard, found)) return found;
+        audit(shard);
+        return findSlot(shard, id);
+      });
+    }
     return slot < 0 ? undefined : { shard, slot };
+  }
+
+  /** Whether a slot's generation is sealed; without the lock, of a slot under change, nothing can be said. */
+  private looksSound(shard: Shard, slot: number): boolean {
+    return !isClean(shard) || isChainSealed(shard.index.words, slotWord(slot), CHAIN.data);
   }
 
   private mustFind(id: string): { shard: Shard; slot: number } {
@@ -298,11 +328,12 @@ class OpenBus implements Bus {
       const { shard, slot } = this.mustFind(id);
       if (!takeLease(shard, slot, number)) return undefined;
       // It was found without the lock: by now the slot may be another agent's, whose messages are not for this reader.
-      const holding = withShard(shard, () =>
-        findSlot(shard, id) === slot
+      const holding = withShard(shard, () => {
+        if (!this.looksSound(shard, slot)) audit(shard);
+        return findSlot(shard, id) === slot
           ? new Holding(this.info.dir, shard, slot, number, (copy) => this.decode(copy))
-          : undefined,
-      );
+          : undefined;
+      });
       if (holding !== undefined) return holding;
       freeLease(shard, slot, number);
     }
@@ -317,19 +348,14 @@ class OpenBus implements Bus {
         copies[at] = read[n] as Copy[];
       });
     }
-    return copies.map((some) => some.map((copy) => ({ message: this.decode(copy), bytes: copy.charge })));
+    // Where the oldest message is gone for good, the next ones are read one lease at a time.
+    return copies.map((some, at) => (holdings[at] as Holding).accept(some) ?? (holdings[at] as Holding).read(max));
   }
 
-  private decode(copy: Copy): Message {
+  /** Undefined where the stored body is missing or damaged. */
+  private decode(copy: Copy): Message | undefined {
     const body = copy.isBlob ? loadBlob(this.info.dir, copy.body) : copy.body;
-    if (body === undefined) {
-      throw new CfnError(
-        "unavailable",
-        `the stored body of a message on ${this.info.dir} is missing or damaged`,
-        "its blob file was removed or changed by somebody",
-      );
-    }
-    return decodeMessage(decoder.decode(body), copy.sequence, copy.attempt);
+    return body && decodeMessage(decoder.decode(body), copy.sequence, copy.attempt);
   }
 
   peek(id: string, chain: Chain, max: number): Message[] {
@@ -342,17 +368,17 @@ class OpenBus implements Bus {
         const gathered = gather(shard, slot, number, max, Number.MAX_SAFE_INTEGER, false);
         return [{ gathered, depth: Math.min(max, depthOf(shard, slot, number)) }];
       });
-      try {
-        return copies.map((copy) => this.decode(copy));
-      } catch (error) {
-        // Its reader may have taken a message, and removed its blob, since it was copied: then it is not there at another look.
-        if (look === PEEK_LOOKS) throw error;
-      }
+      const messages = copies.map((copy) => this.decode(copy));
+      // Its reader may have taken a message, and removed its blob, since it was copied: then it is not there at another look.
+      if (look === PEEK_LOOKS || !messages.includes(undefined))
+        return messages.filter((message) => message !== undefined);
     }
   }
 
   depth(id: string, chain: Chain): number {
     const { shard, slot } = this.mustFind(id);
+    if (isClean(shard) && !isChainSealed(shard.index.words, slotWord(slot), CHAIN[chain]))
+      withShard(shard, () => audit(shard));
     return depthOf(shard, slot, CHAIN[chain]);
   }
 
@@ -364,9 +390,10 @@ class OpenBus implements Bus {
     const found: (AgentEntry & { hash: number })[] = [];
     for (const shard of this.allShards()) {
       withShard(shard, () => {
+        audit(shard);
         const words = shard.index.words;
         for (let slot = 0; slot < slotsUsed(shard); slot++) {
-          if (slotState(shard, slot) === SLOT_FREE) continue;
+          if (!isTenanted(shard, slot)) continue;
           const at = slotWord(slot);
           found.push({
             id: slotId(shard, slot),
@@ -396,6 +423,26 @@ class OpenBus implements Bus {
 
   sweep(): Swept {
     return sweepBus(this.info.dir, this.allShards());
+  }
+
+  damaged(everywhere = false): number {
+    if (this.closed) return 0;
+    let count = 0;
+    for (let n = 0; n < this.shards.length; n++) {
+      const shard = this.shards[n] ?? (everywhere ? this.openedShard(n) : undefined);
+      count += shard?.index.words[H.damaged] ?? 0;
+    }
+    return count;
+  }
+
+  /** Undefined where the shard is gone: a bus may be removed under our feet. */
+  private openedShard(n: number): Shard | undefined {
+    try {
+      return this.shard(n);
+    } catch (error) {
+      if (error instanceof CfnError) return undefined;
+      throw error;
+    }
   }
 
   bytes(): number {

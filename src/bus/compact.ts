@@ -4,35 +4,27 @@
  *
  * A copy keeps its inbox sequence number. Until the original is marked taken both exist; a rebuild that finds both keeps one.
  */
-import {
-  A,
-  C,
-  entryOf,
-  H,
-  positionOf,
-  R,
-  recordBytes,
-  S,
-  SEGMENT_HEADER_BYTES,
-  SLOT_FREE,
-  TABLE_ENTRIES,
-} from "./layout.ts";
+import { A, C, entryOf, H, positionOf, R, recordBytes, S, SEGMENT_HEADER_BYTES, TABLE_ENTRIES } from "./layout.ts";
 import {
   bodyOf,
   copyAttempts,
   inspect,
+  isOfChain,
   isTaken,
   lengthOf,
   linkNext,
   markTaken,
   nextOf,
+  type RecordHeader,
   readHeader,
   tailRoom,
+  wholeLength,
   writeRecord,
 } from "./record.ts";
-import { countLive, entryWord, placeOf, rotate } from "./segments.ts";
-import type { Shard } from "./shard.ts";
-import { chainWord, slotState, slotsUsed, slotWord } from "./slots.ts";
+import { isChainSealed, isEntrySealed, sealChain } from "./seals.ts";
+import { countLive, entryWord, type Place, placeOf, rotate } from "./segments.ts";
+import { type Shard, suspect } from "./shard.ts";
+import { chainWord, isTenanted, slotsUsed, slotWord } from "./slots.ts";
 
 /** A segment is worth moving when at most this share of it is unread. */
 const SPARSE = 0.25;
@@ -50,7 +42,7 @@ function sparsest(shard: Shard): Candidate | undefined {
   let best: Candidate | undefined;
   for (let entry = 0; entry < TABLE_ENTRIES; entry++) {
     const at = entryWord(entry);
-    if (words[at + S.number] === 0 || words[H.tail] === entry + 1) continue;
+    if (words[at + S.number] === 0 || words[H.tail] === entry + 1 || !isEntrySealed(words, at)) continue;
     const liveBytes = words[at + S.liveBytes] as number;
     if (best === undefined || liveBytes < best.liveBytes) best = { entry, liveBytes };
   }
@@ -87,7 +79,10 @@ function move(shard: Shard, entry: number): boolean {
   for (let at = SEGMENT_HEADER_BYTES; at < used && words[number] !== 0; ) {
     const position = positionOf(entry, at);
     const place = placeOf(shard, position);
-    if (place === undefined || inspect(place, shard.segmentBytes) !== "whole") return false;
+    if (place === undefined || inspect(place, shard.segmentBytes) !== "whole") {
+      suspect(shard);
+      return false;
+    }
     at += lengthOf(place);
     if (!isTaken(place)) moveRecord(shard, position);
   }
@@ -100,35 +95,48 @@ function moveRecord(shard: Shard, position: number): void {
   const header = readHeader(old);
   const bytes = recordBytes(old.words[old.word + R.bodyBytes] as number);
   const words = shard.index.words;
+  const { slot, chain } = header;
   const mine =
-    header.slot < slotsUsed(shard) &&
-    slotState(shard, header.slot) !== SLOT_FREE &&
-    words[slotWord(header.slot) + A.generation] === header.generation;
+    slot < slotsUsed(shard) && isTenanted(shard, slot) && words[slotWord(slot) + A.generation] === header.generation;
   if (!mine || tailRoom(shard) < bytes) return;
+  const chainAt = chainWord(slot, chain);
+  const isHead = words[chainAt + C.head] === position;
+  const sealed = isChainSealed(words, slotWord(slot), chain);
+  const before = isHead || !sealed ? undefined : leadingTo(shard, header, position);
+  if (!sealed || (before === undefined && !isHead)) {
+    suspect(shard);
+    return;
+  }
   const copy = writeRecord(shard, header, bodyOf(old));
+  if (copy === undefined) {
+    suspect(shard);
+    return;
+  }
   const moved = positionOf(copy.entry, copy.at);
   copyAttempts(old, copy);
   linkNext(copy, nextOf(old));
 
-  const chainAt = chainWord(header.slot, header.chain);
-  if (words[chainAt + C.head] === position) words[chainAt + C.head] = moved;
-  else relink(shard, words[chainAt + C.head] as number, position, moved);
+  if (before === undefined) words[chainAt + C.head] = moved;
+  else linkNext(before, moved);
   if (words[chainAt + C.tail] === position) words[chainAt + C.tail] = moved;
+  sealChain(words, slotWord(slot), chain);
   markTaken(old);
   countLive(shard, copy.entry, 1, bytes);
   countLive(shard, entryOf(position), -1, -bytes);
 }
 
-/** Makes the record that led to `from` lead to `to`. */
-function relink(shard: Shard, head: number, from: number, to: number): void {
-  for (let position = head; position !== 0; ) {
+/** The record of this one's chain that leads to it; undefined if none does, which only damage makes. */
+function leadingTo(shard: Shard, { slot, chain, generation }: RecordHeader, to: number): Place | undefined {
+  const { words } = shard.index;
+  const chainAt = chainWord(slot, chain);
+  let position = words[chainAt + C.head] as number;
+  for (let left = words[chainAt + C.depth] as number; left > 0; left--) {
     const place = placeOf(shard, position);
-    if (place === undefined) return;
+    if (place === undefined || wholeLength(place.words, place.at, shard.segmentBytes) === 0) return undefined;
+    if (!isOfChain(place.words, place.word, slot, chain, generation)) return undefined;
     const next = nextOf(place);
-    if (next === from) {
-      linkNext(place, to);
-      return;
-    }
+    if (next === to) return place;
     position = next;
   }
+  return undefined;
 }

@@ -83,6 +83,7 @@ export interface Swept {
   readonly agents: string[];
   readonly bells: number;
   readonly blobs: number;
+  /** Places that were ever found damaged on this bus: what was accepted there may be lost. */
   readonly damaged: number;
 }
 
@@ -112,6 +113,10 @@ export interface Bus {
   unregister(id: string): number;
   /** Undefined while another process holds the lease. Throws not_found if the id is not registered. */
   lease(id: string, chain: Chain): Lease | undefined;
+  /** How often the id has been taken up or superseded: the epoch of who holds it now. 0 if it is not registered. */
+  incarnation(id: string): number;
+  /** Raises the incarnation, so that whoever hosts the id learns that it is no longer meant. Returns the new one, 0 if unknown. */
+  supersede(id: string): number;
   /** `read(max)` of each of these leases, which this bus has given; each shard's lock is taken once. */
   readAll(leases: readonly Lease[], max: number): Delivery[][];
   /** Copies of the oldest messages; nothing is marked or taken. */
@@ -122,6 +127,11 @@ export interface Bus {
   bell(): Bell;
   /** Removes what dead processes left: hosts, bells, blobs that no message names. */
   sweep(): Swept;
+  /**
+   * In how many places this bus was ever found damaged and mended: a look at the memory of the shards that are open here, or
+   * of all. What was damaged is kept in its files `shards/NN/damaged-*`.
+   */
+  damaged(everywhere?: boolean): number;
   /** What the bus's messages and index occupy: bytes. */
   bytes(): number;
   close(): void;

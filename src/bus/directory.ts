@@ -222,9 +222,27 @@ function build(dir: string, options: { readonly shards?: number; readonly busByt
   const meta: Meta = { magic: "cfn-bus", layout: LAYOUT, uuid: randomId(), boot_id: bootId(), ...shape };
   for (const part of ["shards", "blobs", "agents", "bells", "bin"]) makeDirectory(`${dir}/${part}`);
   for (let n = 0; n < shape.shards; n++) createShard(`${dir}/shards/${shardName(n)}`);
-  const wrote = replaceFile(`${dir}/meta`, `${JSON.stringify(meta)}\n`);
+  const wrote = replaceFile(`${dir}/meta`, metaText(meta));
   if (wrote < 0)
     throw new CfnError("cannot_create", `cannot write ${dir}/meta: ${errorText(-wrote)}`, "free some space there");
+}
+
+/** The file as written: one line of JSON whose last member is the checksum of the line without it. */
+function metaText(meta: Partial<Meta>): string {
+  const text = JSON.stringify(meta);
+  return `${text.slice(0, -1)},"crc":${Bun.hash.crc32(text)}}\n`;
+}
+
+/** What the file says; undefined unless it is to the byte what was written, by whichever version that has a checksum. */
+function parseMeta(text: string): Partial<Meta> | undefined {
+  try {
+    const { crc, ...meta } = JSON.parse(text) as Partial<Meta> & { crc?: number };
+    // The first layout had no checksum: it is told apart to name it.
+    if (crc === undefined && meta.layout === 1 && `${JSON.stringify(meta)}\n` === text) return meta;
+    return metaText(meta) === text ? meta : undefined;
+  } catch {
+    return undefined; // No JSON: said by the caller, with the other ways of not being a bus.
+  }
 }
 
 export const shardName = (n: number): string => String(n).padStart(2, "0");
@@ -240,11 +258,13 @@ export const isBus = (dir: string): boolean => statPath(`${dir}/meta`) !== undef
 export function readMeta(dir: string): Meta {
   checkOwned(dir);
   const text = readText(`${dir}/meta`, 4096);
-  let meta: Partial<Meta> | undefined;
-  try {
-    meta = text === undefined ? undefined : (JSON.parse(text) as Partial<Meta>);
-  } catch {
-    meta = undefined; // Said below, with the other ways of not being a bus.
+  const meta = text === undefined ? undefined : parseMeta(text);
+  if (meta?.magic === "cfn-bus" && meta.layout !== LAYOUT) {
+    throw new CfnError(
+      "unavailable",
+      `${dir} has layout ${meta.layout}, this cfn has ${LAYOUT}`,
+      "use one version of cfn on one bus",
+    );
   }
   const whole =
     meta?.magic === "cfn-bus" &&
@@ -256,16 +276,9 @@ export function readMeta(dir: string): Meta {
   if (!whole)
     throw new CfnError(
       "unavailable",
-      `${dir} is not a bus: its meta file is missing or damaged`,
+      `${dir} is not a bus: the file ${dir}/meta is ${text === undefined ? "missing or unreadable" : "damaged"}`,
       "remove the directory and start the run again",
     );
-  if (meta?.layout !== LAYOUT) {
-    throw new CfnError(
-      "unavailable",
-      `${dir} has layout ${meta?.layout}, this cfn has ${LAYOUT}`,
-      "use one version of cfn on one bus",
-    );
-  }
   return meta as Meta;
 }
 

@@ -1,40 +1,85 @@
 /** A lease that this process holds: the right to take messages from one chain of an inbox. */
 import { limits } from "../limits.ts";
 import type { Message } from "../message/message.ts";
-import { dropBlob } from "./blobs.ts";
+import { blobName, dropBlob } from "./blobs.ts";
 import type { Delivery, Lease } from "./contract.ts";
 import { type Copy, type Gathered, gather, readOldest, takeOldest } from "./inbox.ts";
-import { A, type ChainNumber, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
+import { A, type ChainNumber, H, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
 import { freeLease } from "./leases.ts";
-import { isClean, type Shard, withShard } from "./shard.ts";
+import { keepFile } from "./quarantine.ts";
+import { isChainSealed, isStandingSealed, setHeader } from "./seals.ts";
+import { clean, dirty, isClean, repair, type Shard, withShard } from "./shard.ts";
 import { depthOf, slotState, slotWord } from "./slots.ts";
 import { vacate } from "./tenancy.ts";
 
 export class Holding implements Lease {
   /** The slot may be freed and given to another agent while the lease is held: it is then a lease on nothing. */
   private readonly generation: number;
+  /** Inbox sequences of what was read last and not acknowledged since: an acknowledgement takes none beyond it. */
+  private handed: number[] = [];
+  private acknowledged = 0;
 
   constructor(
     private readonly dir: string,
     readonly shard: Shard,
     private readonly slot: number,
     private readonly chain: ChainNumber,
-    private readonly decode: (copy: Copy) => Message,
+    private readonly decode: (copy: Copy) => Message | undefined,
   ) {
     this.generation = shard.index.words[slotWord(slot) + A.generation] as number;
   }
 
   read(max: number, bytesMax = limits.inboxBytes): Delivery[] {
-    // Nothing to read and nothing to repair: no need of the lock.
-    if (this.depth() === 0 && isClean(this.shard)) return [];
-    const [copies = []] = readOldest(this.shard, () => [this.gather(max, bytesMax)]);
-    return copies.map((copy) => ({ message: this.decode(copy), bytes: copy.charge }));
+    // As often as there may be messages whose stored bodies are gone.
+    for (let dropped = 0; dropped <= limits.controlMessages; dropped++) {
+      // Nothing to read and nothing to repair: no need of the lock.
+      if (this.depth() === 0 && isClean(this.shard)) return [];
+      const [copies = []] = readOldest(this.shard, () => [this.gather(max, bytesMax)]);
+      const deliveries = this.accept(copies);
+      if (deliveries !== undefined) return deliveries;
+    }
+    return [];
+  }
+
+  /**
+   * What has been copied, as messages: up to the first whose stored body is missing or damaged. Undefined if that is the
+   * first of all: it has been taken off the bus then, its file kept for a person, and the next may be read.
+   */
+  accept(copies: readonly Copy[]): Delivery[] | undefined {
+    const deliveries: Delivery[] = [];
+    this.handed = [];
+    this.acknowledged = 0;
+    for (const copy of copies) {
+      const message = this.decode(copy);
+      if (message === undefined) {
+        if (deliveries.length > 0) break;
+        this.drop(copy);
+        return undefined;
+      }
+      deliveries.push({ message, bytes: copy.charge });
+      this.handed.push(copy.inboxSequence);
+    }
+    return deliveries;
+  }
+
+  private drop(copy: Copy): void {
+    const { shard, slot } = this;
+    withShard(shard, () => {
+      if (!this.isOurs()) return;
+      takeOldest(shard, slot, this.chain, 1, copy.inboxSequence);
+      const name = blobName(copy.body);
+      if (name !== undefined) keepFile(shard, `blob-${name}`, `${this.dir}/blobs/${name}`);
+      dirty(shard);
+      setHeader(shard.index.words, H.damaged, (shard.index.words[H.damaged] as number) + 1);
+      clean(shard);
+    });
   }
 
   /** Copies the oldest, each counted as handed over once more, and says how many there should be. Under the lock. */
   gather(max: number, bytesMax: number): { readonly gathered: Gathered; readonly depth: number } {
-    if (!this.isOurs()) return { gathered: { blocks: [], records: [] }, depth: 0 };
     const { shard, slot, chain } = this;
+    this.mend();
+    if (!this.isOurs()) return { gathered: { blocks: [], records: [], isSound: true }, depth: 0 };
     return {
       gathered: gather(shard, slot, chain, max, bytesMax, true),
       depth: Math.min(max, depthOf(shard, slot, chain)),
@@ -44,21 +89,38 @@ export class Holding implements Lease {
   ack(count: number): void {
     const { shard, slot } = this;
     const blobs = withShard(shard, () => {
+      this.mend();
       if (!this.isOurs()) return [];
-      const dropped = takeOldest(shard, slot, this.chain, count);
+      const dropped = takeOldest(shard, slot, this.chain, count, this.handed[this.acknowledged + count - 1]);
       // A slot that nobody hosts is kept for its unread messages only.
       if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
       return dropped;
     });
+    this.acknowledged += count;
     for (const blob of blobs) dropBlob(this.dir, blob);
   }
 
   depth(): number {
-    return this.isOurs() ? depthOf(this.shard, this.slot, this.chain) : 0;
+    const { shard, slot, chain } = this;
+    // Without the lock a chain under change is as good as unsealed: that is looked at again, holding it.
+    if (isClean(shard) && !isChainSealed(shard.index.words, slotWord(slot), chain)) {
+      withShard(shard, () => this.mend());
+    }
+    return this.isOurs() ? depthOf(shard, slot, chain) : 0;
   }
 
   release(): void {
     freeLease(this.shard, this.slot, this.chain);
+  }
+
+  /**
+   * Under the lock, before anything is believed: the generation by which we know our slot is sealed with its chains, and
+   * whether it has a host, without which it is given up once it is empty, with its standing.
+   */
+  private mend(): void {
+    const { words } = this.shard.index;
+    const at = slotWord(this.slot);
+    if (!isChainSealed(words, at, this.chain) || !isStandingSealed(words, at)) repair(this.shard);
   }
 
   private isOurs(): boolean {

@@ -4,9 +4,22 @@
  * Nobody outside the lock ever holds a position, and messages may be moved at any time.
  */
 import { A, C, type ChainNumber, entryOf, FLAG_BLOB, H, offsetOf, R, RECORD_HEADER_BYTES } from "./layout.ts";
-import { bodyOf, checksum, lengthOf, markAttempt, markTaken, nextOf, wholeLength } from "./record.ts";
-import { countLive, placeOf } from "./segments.ts";
-import { clean, dirty, type Shard, withShard } from "./shard.ts";
+import {
+  attemptsOf,
+  bodyOf,
+  checksum,
+  isLater,
+  isNext,
+  isOfChain,
+  lengthOf,
+  markAttempt,
+  markTaken,
+  nextOf,
+  wholeLength,
+} from "./record.ts";
+import { isChainSealed, sealChain, setHeader } from "./seals.ts";
+import { countLive, type Place, placeOf } from "./segments.ts";
+import { clean, dirty, isClean, repair, type Shard, withShard } from "./shard.ts";
 import { chainWord, slotWord } from "./slots.ts";
 
 /** A record copied out of its segment. */
@@ -16,6 +29,8 @@ export interface Copy {
   readonly sequence: number;
   readonly attempt: number;
   readonly charge: number;
+  /** Its place in the inbox: what an acknowledgement names. */
+  readonly inboxSequence: number;
 }
 
 /** Records as they lay there, not yet checked. */
@@ -26,13 +41,16 @@ export interface Gathered {
    * header. An object for each, or a view of the words, would be most of what a long run leaves to the collector.
    */
   readonly records: number[];
+  /** False where the chain does not lead from record to record as it was linked: after a repair it does. */
+  readonly isSound: boolean;
 }
 
-const FIELDS = 8;
+const FIELDS = 9;
 
 /**
  * Copies the oldest records of a chain: at most `max`, and about `bytesMost` bytes but at least one. With `mark` each is
- * counted as handed over once more. Under the shard's lock; ends early where there is no record, which only damage does.
+ * counted as handed over once more. Under the shard's lock; ends early where there is no record of this chain, which only
+ * damage does.
  */
 export function gather(
   shard: Shard,
@@ -42,15 +60,19 @@ export function gather(
   bytesMost: number,
   mark: boolean,
 ): Gathered {
+  const index = shard.index.words;
   const chainAt = chainWord(slot, chain);
-  const most = Math.min(max, shard.index.words[chainAt + C.depth] as number);
+  let isSound = isChainSealed(index, slotWord(slot), chain);
+  const most = isSound ? Math.min(max, index[chainAt + C.depth] as number) : 0;
+  const generation = index[slotWord(slot) + A.generation] as number;
+  let before = index[chainAt + C.taken] as number;
   const blocks: Uint8Array[] = [];
   const records: number[] = [];
   let place: ReturnType<typeof placeOf>;
   let from = 0;
   let to = 0;
   let charged = 0;
-  let position = shard.index.words[chainAt + C.head] as number;
+  let position = index[chainAt + C.head] as number;
   const endBlock = (): void => {
     if (place !== undefined && to > from) blocks.push(place.bytes.slice(from, to));
   };
@@ -63,27 +85,37 @@ export function gather(
       to = at;
     }
     const length = place === undefined ? 0 : wholeLength(place.words, at, shard.segmentBytes);
-    if (place === undefined || length === 0) break;
-    const { words } = place;
     const word = at >>> 2;
+    if (
+      place === undefined ||
+      length === 0 ||
+      !isOfChain(place.words, word, slot, chain, generation) ||
+      !isNext(place.words, word, before)
+    ) {
+      isSound = false;
+      break;
+    }
+    const { words } = place;
+    before = words[word + R.inboxSequence] as number;
     const charge = words[word + R.charge] as number;
     if (n > 0 && charged + charge > bytesMost) break;
     charged += charge;
     records.push(
       blocks.length,
       at - from,
-      mark ? markAttempt(words, word) : (words[word + R.state] as number) >>> 16,
+      mark ? markAttempt(words, word) : attemptsOf(words[word + R.state] as number),
       words[word + R.crc] as number,
       words[word + R.bodyBytes] as number,
       words[word + R.flags] as number,
       words[word + R.senderSequence] as number,
       charge,
+      before,
     );
     to = at + length;
     position = words[word + R.next] as number;
   }
   endBlock();
-  return { blocks, records };
+  return { blocks, records, isSound };
 }
 
 /** The records up to the first that fails its checksum. */
@@ -101,6 +133,7 @@ function unpack({ blocks, records }: Gathered): Copy[] {
       sequence: records[n + 6] as number,
       attempt: records[n + 2] as number,
       charge: records[n + 7] as number,
+      inboxSequence: records[n + 8] as number,
     });
   }
   return copies;
@@ -111,69 +144,106 @@ export function readOldest(
   shard: Shard,
   collect: () => { readonly gathered: Gathered; readonly depth: number }[],
 ): Copy[][] {
-  const read = (): { readonly copies: Copy[]; readonly depth: number }[] =>
-    withShard(shard, collect).map(({ gathered, depth }) => ({ copies: unpack(gathered), depth }));
-  let all = read();
-  if (all.some(({ copies, depth }) => copies.length === 0 && depth > 0)) {
-    // Damage: the rebuild drops what is broken and links the rest.
-    withShard(shard, () => {
-      dirty(shard);
-      shard.rebuild(shard);
-      clean(shard);
+  const read = (): { readonly copies: Copy[]; readonly isSound: boolean }[] =>
+    withShard(shard, collect).map(({ gathered, depth }) => {
+      const copies = unpack(gathered);
+      return { copies, isSound: gathered.isSound && (copies.length > 0 || depth === 0) };
     });
+  let all = read();
+  if (all.some(({ isSound }) => !isSound)) {
+    // The repair takes out what is broken and links the rest.
+    withShard(shard, () => repair(shard));
     all = read();
   }
   return all.map(({ copies }) => copies);
 }
 
+/** The oldest records of a chain, at most `count`; undefined where it does not lead from one to the next. */
+function oldest(shard: Shard, slot: number, chain: ChainNumber, count: number): Place[] | undefined {
+  const { words } = shard.index;
+  if (!isClean(shard) || !isChainSealed(words, slotWord(slot), chain)) return undefined;
+  const chainAt = chainWord(slot, chain);
+  const generation = words[slotWord(slot) + A.generation] as number;
+  const most = Math.min(count, words[chainAt + C.depth] as number);
+  const places: Place[] = [];
+  let position = words[chainAt + C.head] as number;
+  let before = words[chainAt + C.taken] as number;
+  for (let n = 0; n < most; n++) {
+    const place = placeOf(shard, position);
+    if (
+      place === undefined ||
+      wholeLength(place.words, place.at, shard.segmentBytes) === 0 ||
+      !isOfChain(place.words, place.word, slot, chain, generation) ||
+      !isNext(place.words, place.word, before)
+    ) {
+      return undefined;
+    }
+    before = place.words[place.word + R.inboxSequence] as number;
+    places.push(place);
+    position = nextOf(place);
+  }
+  return places;
+}
+
 /**
- * Takes the `count` oldest records of a chain off the bus.
+ * Takes the `count` oldest records of a chain off the bus; none later than inbox sequence `upTo`, where that is known: a
+ * repair since they were read may have dropped some of them.
  *
  * @returns the bodies of those that name blobs, for their removal once the lock is free.
  */
-export function takeOldest(shard: Shard, slot: number, chain: ChainNumber, count: number): Uint8Array[] {
+export function takeOldest(
+  shard: Shard,
+  slot: number,
+  chain: ChainNumber,
+  count: number,
+  upTo: number | undefined,
+): Uint8Array[] {
+  let places = oldest(shard, slot, chain, count);
+  if (places === undefined) {
+    repair(shard);
+    places = oldest(shard, slot, chain, count) ?? [];
+  }
+  const sequenceOf = (place: Place): number => place.words[place.word + R.inboxSequence] as number;
+  while (upTo !== undefined && places.length > 0 && isLater(sequenceOf(places[places.length - 1] as Place), upTo))
+    places.pop();
+  const last = places[places.length - 1];
+  if (last === undefined) return [];
   const blobs: Uint8Array[] = [];
   const { words } = shard.index;
   const chainAt = chainWord(slot, chain);
-  const depth = words[chainAt + C.depth] as number;
-  const most = Math.min(count, depth);
-  let position = words[chainAt + C.head] as number;
+  const head = nextOf(last);
+  const taken = sequenceOf(last);
   let charged = 0;
   /** Taken of each segment: its table entry, records, bytes. */
   const perSegment: [entry: number, records: number, bytes: number][] = [];
-  let last: [entry: number, records: number, bytes: number] | undefined;
+  let segment: [entry: number, records: number, bytes: number] | undefined;
   dirty(shard);
-  for (let taken = 0; taken < most; taken++) {
-    const place = placeOf(shard, position);
-    if (place === undefined) {
-      // What has been marked as taken stays so.
-      shard.rebuild(shard);
-      clean(shard);
-      return blobs;
-    }
+  for (const place of places) {
     const charge = place.words[place.word + R.charge] as number;
     charged += charge;
     if (((place.words[place.word + R.flags] as number) & FLAG_BLOB) !== 0) {
       blobs.push(bodyOf(place).slice());
-      words[H.blobBytes] = Math.max(0, (words[H.blobBytes] as number) - charge);
+      setHeader(words, H.blobBytes, Math.max(0, (words[H.blobBytes] as number) - charge));
     }
-    const next = nextOf(place);
     markTaken(place);
-    if (last?.[0] !== place.entry) {
-      last = [place.entry, 0, 0];
-      perSegment.push(last);
+    if (segment?.[0] !== place.entry) {
+      segment = [place.entry, 0, 0];
+      perSegment.push(segment);
     }
-    last[1]++;
-    last[2] += lengthOf(place);
-    position = next;
+    segment[1]++;
+    segment[2] += lengthOf(place);
   }
+  const depth = (words[chainAt + C.depth] as number) - places.length;
   if (chain === 0) {
     const bytesAt = slotWord(slot) + A.bytes;
-    words[bytesAt] = Math.max(0, (words[bytesAt] as number) - charged);
+    words[bytesAt] = depth === 0 ? 0 : Math.max(0, (words[bytesAt] as number) - charged);
   }
-  words[chainAt + C.head] = position;
-  if (position === 0) words[chainAt + C.tail] = 0;
-  Atomics.store(words, chainAt + C.depth, depth - most);
+  words[chainAt + C.head] = depth === 0 ? 0 : head;
+  if (depth === 0) words[chainAt + C.tail] = 0;
+  // With nothing unread everything is taken, what was sent and then lost as well.
+  words[chainAt + C.taken] = depth === 0 ? (words[chainAt + C.sequence] as number) : taken;
+  Atomics.store(words, chainAt + C.depth, depth);
+  sealChain(words, slotWord(slot), chain);
   for (const [entry, records, bytes] of perSegment) countLive(shard, entry, -records, -bytes);
   clean(shard);
   return blobs;

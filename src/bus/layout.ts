@@ -3,8 +3,8 @@
  * 32-bit words unless said otherwise; "word n" is at byte 4n. A change here is a new `LAYOUT`.
  *
  * index      +0      header, words H.*                                          4,096 bytes
- *            +4096   segment table, 4 words an entry: S.*                       8,192 bytes
- *            +12288  slots, 48 words each: A.*, id text from byte 128           grows, never shrinks
+ *            +4096   segment table, 5 words an entry: S.*                       12,288 bytes
+ *            +16384  slots, 48 words each: A.*, id text from byte 128           grows, never shrinks
  *
  * segment-n  +0      header: magic, layout, number, table entry                 32 bytes
  *            +32     records, one after the other, 8-byte aligned, then zeros to the end
@@ -12,7 +12,7 @@
  * record     word 0  commit   0 nothing here yet · IN_PROGRESS | bytes · bytes = committed
  *            word 1  crc32 of everything from word 4 to the end of the body
  *            word 2  next     position of the inbox's next record (mutable)
- *            word 3  state    bit 0 taken · bits 16–31 attempts (mutable)
+ *            word 3  state    bits 0–15 all set: taken · bits 16–30 attempts · bit 31: records before it are lost (mutable)
  *            word 4  slot << 1 | chain
  *            word 5  slot's generation: a record of an earlier tenant of the slot is void
  *            word 6  inbox sequence
@@ -24,14 +24,17 @@
  *            word 13 zero
  *            word 14 body     JSON text, UTF-8
  *
- * pairs-n    4 words an entry, open addressing: key low (0 = free), key high, last sender sequence, slot << 1 | 1
+ * pairs-n    5 words an entry, open addressing: key low (0 = free), key high, last sender sequence, slot << 16 | low bits
+ *            of the slot's generation, seal
+ *
+ * What no checksum of a record covers is sealed (`seals.ts`), so that a changed byte is found and not believed.
  */
 import { assert } from "../assert.ts";
 import { limits } from "../limits.ts";
 
 export const MAGIC_INDEX = 0x494e_4643; // "CFNI"
 export const MAGIC_SEGMENT = 0x534e_4643; // "CFNS"
-export const LAYOUT = 1;
+export const LAYOUT = 2;
 
 /** Words of the index header. */
 export const H = {
@@ -53,15 +56,23 @@ export const H = {
   segments: 12,
   damaged: 13,
   repairs: 14,
+  /** Of all words before it but `dirty` and `holderPid`. */
+  seal: 15,
 } as const;
+
+/** Values of `dirty`: true; under change, or left so by a death; known to be damaged. */
+export const CLEAN = 0;
+export const CHANGING = 1;
+export const DAMAGED = 2;
 
 const TABLE_BYTE = 4096;
 export const TABLE_WORD = TABLE_BYTE / 4;
 export const TABLE_ENTRIES = limits.segmentsPerShard;
 /** Words of a segment table entry. */
-export const S = { words: 4, number: 0, used: 1, live: 2, liveBytes: 3 } as const;
+export const S = { words: 5, number: 0, used: 1, live: 2, liveBytes: 3, seal: 4 } as const;
 
-export const SLOTS_BYTE = TABLE_BYTE + TABLE_ENTRIES * S.words * 4;
+const TABLE_BYTES = 12_288;
+export const SLOTS_BYTE = TABLE_BYTE + TABLE_BYTES;
 export const SLOT_BYTES = 192;
 export const SLOT_ID_BYTE = 128;
 
@@ -80,15 +91,24 @@ export const A = {
   bytes: 10,
   /** First word of the data chain; the control chain follows. */
   chain: 12,
+  /** Seal of who the tenant is: generation and id. */
+  identity: 24,
+  /** Seal of how it stands: state, role, team, incarnation, host. */
+  standing: 25,
 } as const;
 
-/** Words of a chain within its slot. `depth` is what readers may look at without the lock. */
-export const C = { words: 4, head: 0, tail: 1, depth: 2, sequence: 3 } as const;
+/**
+ * Words of a chain within its slot. `depth` is what readers may look at without the lock; `taken` is the inbox sequence up
+ * to which everything has been taken.
+ */
+export const C = { words: 6, head: 0, tail: 1, depth: 2, sequence: 3, taken: 4, seal: 5 } as const;
 
 export const SLOT_FREE = 0;
 export const SLOT_HOSTED = 1;
 /** Nobody hosts it, but its inbox still holds messages. */
 export const SLOT_AWAY = 2;
+/** It was damaged and nothing says any more whose it was: never used again. */
+export const SLOT_LOST = 3;
 
 export const SEGMENT_HEADER_BYTES = 32;
 
@@ -112,11 +132,19 @@ export const R = {
 export const RECORD_HEADER_BYTES = 56;
 export const RECORD_CRC_BYTE = 16;
 export const IN_PROGRESS = 0x8000_0000;
-export const TAKEN = 1;
+/** Sixteen bits for one: what is left of it after damage to a byte still says which it was. */
+export const TAKEN = 0xffff;
 export const ATTEMPT = 0x1_0000;
+export const ATTEMPTS_MOST = 0x7fff;
+/** The record before it in its inbox is not the one that was sent before it: that was damaged. */
+export const FOLLOWS_LOSS = 0x8000_0000;
 export const FLAG_BLOB = 1;
+/** The inbox word of a record that stands where damaged bytes were: no slot has this number. */
+export const NOBODY = 0xffff_fffe;
 
-export const PAIR_WORDS = 4;
+export const PAIR_WORDS = 5;
+/** Word of an entry that holds its seal. */
+export const PAIR_SEAL = 4;
 
 /** Chains by number: the low bit of a record's inbox word. */
 export const CHAIN = { data: 0, control: 1 } as const;
@@ -142,5 +170,7 @@ assert(A.state === 0 && A.generation === 1, "a free slot's other words can be cl
 assert(SLOTS_BYTE % 4096 === 0, "slots begin on a page");
 assert(TABLE_ENTRIES < 1 << (32 - OFFSET_BITS - 1), "a table entry fits a position");
 assert(limits.segmentBytes >>> 3 <= 1 << OFFSET_BITS, "an offset fits a position");
-assert(A.chain + 2 * C.words <= SLOT_ID_BYTE / 4, "a slot's words end before its id");
+assert(TABLE_ENTRIES * S.words * 4 <= TABLE_BYTES, "the segment table fits its place");
+assert(A.chain + 2 * C.words <= A.identity, "a slot's chains end before its seals");
+assert(A.standing < SLOT_ID_BYTE / 4, "a slot's words end before its id");
 assert(SLOT_ID_BYTE + limits.agentIdChars + 1 <= SLOT_BYTES, "an id fits a slot");

@@ -9,10 +9,11 @@ import { limits } from "../limits.ts";
 import { allocateFile, closeFile, fileSize, O, openFile, unlinkFile } from "../os/file.ts";
 import { E } from "../os/libc.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
-import { listDirectory } from "../os/tree.ts";
-import { A, H, PAIR_WORDS, SLOT_FREE } from "./layout.ts";
-import { fail, type Shard } from "./shard.ts";
-import { slotState, slotsUsed, slotWord } from "./slots.ts";
+import { A, H, PAIR_WORDS } from "./layout.ts";
+import { keep } from "./quarantine.ts";
+import { isPairSealed, sealPair, setHeader } from "./seals.ts";
+import { clean, dirty, fail, filesOf, isClean, type Shard } from "./shard.ts";
+import { isTenanted, slotsUsed, slotWord } from "./slots.ts";
 
 export interface PairKey {
   readonly low: number;
@@ -29,7 +30,7 @@ export function pairKey(from: string, to: string): PairKey {
 }
 
 const pairsPath = (shard: Shard, number: number): string => `${shard.dir}/pairs-${number}`;
-const capacityOf = (mapping: Mapping): number => mapping.length / (PAIR_WORDS * 4);
+const capacityOf = (mapping: Mapping): number => Math.floor(mapping.length / (PAIR_WORDS * 4));
 
 function create(shard: Shard, number: number, capacity: number): Mapping | undefined {
   const path = pairsPath(shard, number);
@@ -55,36 +56,71 @@ function table(shard: Shard): Mapping | undefined {
   if (fd < 0 && fd !== -E.NOENT) fail(`open ${path}`, -fd);
   const bytes = fd < 0 ? 0 : fileSize(fd);
   const isTable = bytes >= PAIR_WORDS * 4;
-  let mapping = isTable ? mapFile(fd, bytes) : undefined;
+  let mapping = isTable ? mapFile(fd, bytes & ~7) : undefined;
   if (fd >= 0) closeFile(fd);
   if (isTable && mapping === undefined) fail(`map ${path}`, E.NOMEM);
   if (mapping === undefined) {
     mapping = create(shard, number + 1, limits.pairsInitial);
     if (mapping === undefined) return undefined;
-    shard.index.words[H.pairsUsed] = 0;
-    Atomics.store(shard.index.words, H.pairsNumber, number + 1);
+    const alone = isClean(shard);
+    if (alone) dirty(shard);
+    setHeader(shard.index.words, H.pairsUsed, 0);
+    setHeader(shard.index.words, H.pairsNumber, number + 1);
+    if (alone) clean(shard);
   }
-  shard.pairs = { number: shard.index.words[H.pairsNumber] as number, mapping };
+  shard.pairs = { number: shard.index.words[H.pairsNumber] as number, mapping, counted: false };
   return mapping;
 }
 
-/** Word index of the key's entry, or of the free entry where it would go; -1 if there is neither. */
+/** What `findPair` answers where an entry on the way is not what was written. */
+export const PAIRS_DAMAGED = -2;
+
+/** Word index of the key's entry, or of the free entry where it would go; -1 if there is neither, or PAIRS_DAMAGED. */
 function probe(words: Uint32Array, capacity: number, key: PairKey): number {
   // The low bit is always set: it says nothing about where.
   for (let step = 0, at = (key.low >>> 1) % capacity; step < capacity; step++, at = (at + 1) % capacity) {
     const word = at * PAIR_WORDS;
-    if (words[word] === 0 || (words[word] === key.low && words[word + 1] === key.high)) return word;
+    if (words[word] === 0) return word;
+    // A damaged entry may be the one that is sought.
+    if (!isPairSealed(words, word)) return PAIRS_DAMAGED;
+    if (words[word] === key.low && words[word + 1] === key.high) return word;
   }
   return -1;
 }
 
 /**
- * Where the pair's entry is or would go: a word of `shard.pairs`, for the functions below. Undefined where the file system
- * is full. Valid until the table grows.
+ * Where the pair's entry is or would go: a word of `shard.pairs`, for the functions below; -1 or PAIRS_DAMAGED. Undefined
+ * where the file system is full. Valid until the table grows.
  */
 export function findPair(shard: Shard, key: PairKey): number | undefined {
   const mapping = table(shard);
-  return mapping && probe(mapping.words, capacityOf(mapping), key);
+  if (mapping === undefined) return undefined;
+  const pair = probe(mapping.words, capacityOf(mapping), key);
+  const pairs = shard.pairs as NonNullable<Shard["pairs"]>;
+  // An entry that was overwritten with zeros looks like one that never was: counted before the first pair is taken for new.
+  if (!pairs.counted && pair >= 0 && mapping.words[pair] === 0) {
+    if (countPairs(mapping) !== shard.index.words[H.pairsUsed]) return PAIRS_DAMAGED;
+    pairs.counted = true;
+  }
+  return pair;
+}
+
+/** Whether every entry is as it was written. Under the lock. */
+export function arePairsSound(shard: Shard): boolean {
+  if (shard.index.words[H.pairsNumber] === 0) return true;
+  const mapping = table(shard);
+  if (mapping === undefined) return true; // There was none, and is no room for one.
+  for (let word = 0; word + PAIR_WORDS <= mapping.words.length; word += PAIR_WORDS) {
+    if (mapping.words[word] !== 0 && !isPairSealed(mapping.words, word)) return false;
+  }
+  return countPairs(mapping) === shard.index.words[H.pairsUsed];
+}
+
+function countPairs(mapping: Mapping): number {
+  let used = 0;
+  for (let word = 0; word + PAIR_WORDS <= mapping.words.length; word += PAIR_WORDS)
+    if (mapping.words[word] !== 0) used++;
+  return used;
 }
 
 const entriesOf = (shard: Shard): Uint32Array => (shard.pairs as { mapping: Mapping }).mapping.words;
@@ -104,9 +140,14 @@ export function reservePair(shard: Shard, pair: number, key: PairKey): number | 
 }
 
 function grow(shard: Shard, old: Mapping): boolean {
+  return rewrite(shard, old, (word) => recipientIsHere(shard, old.words[word + 3] as number));
+}
+
+/** Copies the entries at the words that `isKept` allows into a table with room for as many again, and names that one. */
+function rewrite(shard: Shard, old: Mapping, isKept: (word: number) => boolean): boolean {
   const kept: number[] = [];
-  for (let word = 0; word < old.words.length; word += PAIR_WORDS) {
-    if (old.words[word] !== 0 && recipientIsHere(shard, old.words[word + 3] as number)) kept.push(word);
+  for (let word = 0; word + PAIR_WORDS <= old.words.length; word += PAIR_WORDS) {
+    if (old.words[word] !== 0 && isKept(word)) kept.push(word);
   }
   let capacity = limits.pairsInitial;
   while (capacity < kept.length * 2) capacity *= 2;
@@ -118,12 +159,12 @@ function grow(shard: Shard, old: Mapping): boolean {
     const at = probe(mapping.words, capacity, { low: old.words[word] as number, high: old.words[word + 1] as number });
     mapping.words.set(old.words.subarray(word, word + PAIR_WORDS), at);
   }
-  shard.pairs = { number, mapping };
-  shard.index.words[H.pairsUsed] = kept.length;
-  Atomics.store(shard.index.words, H.pairsNumber, number);
-  // Only now: after a death before that store the old table is the one that knows.
+  setHeader(shard.index.words, H.pairsUsed, kept.length);
+  // Named before the old one is removed: a death between the two would else leave none.
+  setHeader(shard.index.words, H.pairsNumber, number);
   unlinkFile(pairsPath(shard, number - 1));
   old.unmap();
+  shard.pairs = { number, mapping, counted: true };
   return true;
 }
 
@@ -133,7 +174,7 @@ const stampOf = (shard: Shard, slot: number): number =>
 
 function recipientIsHere(shard: Shard, stamp: number): boolean {
   const slot = stamp >>> 16;
-  return slot < slotsUsed(shard) && slotState(shard, slot) !== SLOT_FREE && stampOf(shard, slot) === stamp;
+  return slot < slotsUsed(shard) && isTenanted(shard, slot) && stampOf(shard, slot) === stamp;
 }
 
 /** Raises the pair's last sequence number to `sequence`. Room was made by `reservePair`. */
@@ -144,24 +185,57 @@ export function recordSequence(shard: Shard, pair: number, key: PairKey, slot: n
     words[pair + 2] = sequence;
     words[pair + 3] = stampOf(shard, slot);
     Atomics.store(words, pair, key.low);
-    shard.index.words[H.pairsUsed] = (shard.index.words[H.pairsUsed] as number) + 1;
+    sealPair(words, pair);
+    setHeader(shard.index.words, H.pairsUsed, (shard.index.words[H.pairsUsed] as number) + 1);
   } else if ((words[pair + 2] as number) < sequence) {
     // The recipient may have left and come back since: without its new stamp the entry would be dropped when the table grows.
     words[pair + 3] = stampOf(shard, slot);
     words[pair + 2] = sequence;
+    sealPair(words, pair);
   }
 }
 
-/** Counts the entries anew, after a death on the way of `recordSequence`, and removes tables that a death has left over. */
-export function recountPairs(shard: Shard): void {
-  const mapping = table(shard);
-  const path = pairsPath(shard, shard.index.words[H.pairsNumber] as number);
-  for (const name of listDirectory(shard.dir)) {
-    const other = `${shard.dir}/${name}`;
-    if (name.startsWith("pairs-") && other !== path) unlinkFile(other);
+/**
+ * Makes the table whole: entries that are not as they were written are dropped, after a death half-way as after damage. The
+ * records that follow raise the numbers of those pairs again, as far as they are still there.
+ *
+ * @returns how many entries were damaged or are missing; after a death (`died`) those are its doing.
+ */
+export function mendPairs(shard: Shard, died: boolean): number {
+  const { words } = shard.index;
+  shard.pairs?.mapping.unmap();
+  shard.pairs = undefined;
+  const numbers = filesOf(shard)
+    .map((name) => /^pairs-(\d{1,9})$/.exec(name)?.[1])
+    .filter((digits) => digits !== undefined)
+    .map(Number);
+  const named = words[H.pairsNumber] as number;
+  const number = numbers.includes(named) ? named : Math.max(0, ...numbers);
+  for (const other of numbers) if (other !== number) unlinkFile(pairsPath(shard, other));
+  words[H.pairsNumber] = number;
+  const mapping = number === 0 ? undefined : table(shard);
+  if (mapping === undefined) {
+    words[H.pairsUsed] = 0;
+    return 0;
   }
-  let used = 0;
-  if (mapping !== undefined)
-    for (let word = 0; word < mapping.words.length; word += PAIR_WORDS) if (mapping.words[word] !== 0) used++;
-  shard.index.words[H.pairsUsed] = used;
+  const expected = words[H.pairsUsed] as number;
+  const isWhole = (word: number): boolean => isPairSealed(mapping.words, word);
+  let broken = 0;
+  for (let word = 0; word + PAIR_WORDS <= mapping.words.length; word += PAIR_WORDS) {
+    if (mapping.words[word] !== 0 && !isWhole(word)) broken++;
+  }
+  const found = countPairs(mapping);
+  words[H.pairsUsed] = found;
+  if (broken === 0 && (found === expected || died)) return 0;
+  if (!died) keep(shard, `pairs-${number}`, mapping.bytes);
+  // Where there is no room for another table this one is emptied of them, which may hide a few of the others.
+  if (!rewrite(shard, mapping, isWhole)) dropIn(mapping, isWhole);
+  words[H.pairsUsed] = countPairs((shard.pairs as unknown as { mapping: Mapping }).mapping);
+  return died ? 0 : Math.max(1, broken);
+}
+
+function dropIn({ words }: Mapping, isWhole: (word: number) => boolean): void {
+  for (let word = 0; word + PAIR_WORDS <= words.length; word += PAIR_WORDS) {
+    if (words[word] !== 0 && !isWhole(word)) words.fill(0, word, word + PAIR_WORDS);
+  }
 }

@@ -1,37 +1,29 @@
 /**
- * Rebuilding a shard's index from its records: after the death of a process in the middle of a change, and after damage.
- * Under the shard's lock, `dirty` set; a death in here is followed by another rebuild from the same records.
+ * Rebuilding a shard's index from its records: after the death of a process in the middle of a change (`dirty` is CHANGING),
+ * and after damage (it is anything else). Under the shard's lock; a death in here is followed by another rebuild from the
+ * same records.
  *
- * What is trusted: commit words, checksums, `taken` marks, and which agent sits in which slot. Everything else (chains,
- * depths, counts, the segment table, the tail) is made anew. Per segment: an empty commit word ends it; a record in progress
- * is the dead writer's and is erased, its commit word last; a committed record that fails its checksum ends what can be
- * read of that segment, which is then appended to no more. Per inbox: the unread records by inbox sequence; of two with
- * the same one (a move that died half-way) the later is dropped.
+ * What is trusted: records that pass their checksum, and which agent sits in which slot, as far as that is sealed
+ * (`tenants.ts`). Everything else (chains, depths, counts, the segment table, the tail) is made anew. First each segment is
+ * made a row of whole records (`mend.ts`). Per inbox: the unread records by inbox sequence; of two with the same one (a move
+ * that died half-way) the later is dropped.
+ *
+ * What has been taken is what its record says; and, where the chain's seal holds, what the chain says: up to `taken` in any
+ * case, and beyond it nothing, unless a death may have come between the marks on the records and that word.
  */
-import { renameFile, unlinkFile } from "../os/file.ts";
-import { E } from "../os/libc.ts";
-import { listDirectory } from "../os/tree.ts";
-import {
-  A,
-  C,
-  type ChainNumber,
-  FLAG_BLOB,
-  H,
-  LAYOUT,
-  MAGIC_SEGMENT,
-  positionOf,
-  R,
-  S,
-  SEGMENT_HEADER_BYTES,
-  SLOT_FREE,
-  TABLE_ENTRIES,
-  TABLE_WORD,
-} from "./layout.ts";
-import { findPair, recordSequence, recountPairs, reservePair } from "./pairs.ts";
-import { inspect, isTaken, lengthOf, linkNext, markTaken, type RecordHeader, readHeader } from "./record.ts";
-import { entryWord, mapSegment, type Place, placeOf, recycledPath, retire, segmentPath } from "./segments.ts";
-import { fail, type Shard } from "./shard.ts";
-import { chainWord, slotState, slotsUsed, slotWord } from "./slots.ts";
+
+import { fileSize } from "../os/file.ts";
+import { countFaults, isIdentitySound } from "./audit.ts";
+import { A, C, CHANGING, FLAG_BLOB, H, LAYOUT, MAGIC_INDEX, S, SLOT_BYTES, SLOTS_BYTE } from "./layout.ts";
+import { type Adopted, adoptSegments } from "./mend.ts";
+import { findPair, mendPairs, recordSequence, reservePair } from "./pairs.ts";
+import { countKept, keep, largestNumber } from "./quarantine.ts";
+import { isLater, isTaken, lengthOf, linkNext, markLoss, markTaken, markUnread, type RecordHeader } from "./record.ts";
+import { isChainSealed, isHeaderSealed, sealChain, sealEntry, sealHeader } from "./seals.ts";
+import { entryWord, type Place, retire } from "./segments.ts";
+import { refreshIndex, type Shard } from "./shard.ts";
+import { chainWord, isTenanted, slotsUsed, slotWord } from "./slots.ts";
+import { eachRecord, mendSlots, settleStates } from "./tenants.ts";
 
 interface Unread {
   readonly header: RecordHeader;
@@ -40,133 +32,139 @@ interface Unread {
 }
 
 export function rebuildShard(shard: Shard): void {
+  const died = Atomics.load(shard.index.words, H.dirty) === CHANGING;
+  const headerFaults = mendHeader(shard, died);
   const words = shard.index.words;
-  const numbers = adoptSegments(shard);
-  clearChains(shard);
-  const unread: Unread[] = [];
-  let tail = 0;
-  words[H.blobBytes] = 0;
-  for (const [entry, number] of numbers) {
-    const broken = scan(shard, entry, unread);
-    if (broken) words[H.damaged] = (words[H.damaged] as number) + 1;
-    else tail = entry + 1; // Ascending numbers: the last sound one stays.
-    words[H.nextNumber] = Math.max(words[H.nextNumber] as number, number + 1);
-  }
-  words[H.tail] = tail;
+  const faults = died ? 0 : headerFaults + countFaults(shard);
+  if (faults > 0) keep(shard, "index", shard.index.bytes);
+  const segments = adoptSegments(shard);
+  if (headerFaults > 0) countNamedSlots(shard, segments.adopted);
+  let damaged = faults + segments.damaged + mendPairs(shard, died);
+  const unsettled = mendSlots(shard, segments.adopted, died);
+  const chains = readChains(shard, died);
+  const unread = collect(shard, segments.adopted, chains, died);
   relink(shard, unread);
-  for (const [entry] of numbers) {
-    if (words[entryWord(entry) + S.live] === 0 && tail !== entry + 1) retire(shard, entry);
-  }
-  recountPairs(shard);
+  settleStates(shard, unsettled);
+  for (let slot = 0; slot < slotsUsed(shard); slot++)
+    for (const chain of [0, 1] as const) sealChain(words, slotWord(slot), chain);
+  for (const { entry } of segments.adopted) sealEntry(words, entryWord(entry));
+  words[H.tail] =
+    segments.adopted.length === 0 ? 0 : (segments.adopted[segments.adopted.length - 1] as Adopted).entry + 1;
+  if (!died) damaged = Math.max(1, damaged);
+  words[H.damaged] = (words[H.damaged] as number) + damaged;
   words[H.repairs] = (words[H.repairs] as number) + 1;
+  sealHeader(words);
+  for (const { entry } of segments.adopted)
+    if (words[entryWord(entry) + S.live] === 0 && words[H.tail] !== entry + 1) retire(shard, entry);
 }
 
-/** Maps every segment file and makes the table say so. Entries with their segment numbers, oldest first. */
-function adoptSegments(shard: Shard): [number, number][] {
-  const words = shard.index.words;
-  const names = listDirectory(shard.dir);
-  // It is never empty: this process is short of descriptors, and must not take that for an empty bus.
-  if (names.length === 0) fail(`list ${shard.dir}`, E.MFILE);
-  for (const segment of shard.segments.values()) segment.mapping.unmap();
-  shard.segments.clear();
-  shard.recycled?.mapping.unmap();
-  shard.recycled = undefined;
-  unlinkFile(recycledPath(shard));
-  words[H.recycled] = 0;
-  words.fill(0, TABLE_WORD, TABLE_WORD + TABLE_ENTRIES * S.words);
-  const numbers = names
-    .map((name) => /^segment-(\d{1,10})$/.exec(name)?.[1])
-    .filter((digits) => digits !== undefined)
-    .map(Number)
-    .sort((a, b) => a - b);
-  const adopted: [number, number][] = [];
-  for (const number of numbers) {
-    const entry = adopted.length;
-    if (entry === TABLE_ENTRIES) break;
-    const segment = mapSegment(shard, entry, number);
-    const header = segment?.mapping.words;
-    if (segment === undefined || header?.[0] !== MAGIC_SEGMENT || header[1] !== LAYOUT || header[2] !== number) {
-      // A death while the header was written leaves part of it, and nothing behind it.
-      discard(shard, number, header?.subarray(SEGMENT_HEADER_BYTES / 4).some((word) => word !== 0) === true);
-      segment?.mapping.unmap();
-      shard.segments.delete(entry);
-      continue;
-    }
-    words[entryWord(entry) + S.number] = number;
-    words[entryWord(entry) + S.used] = SEGMENT_HEADER_BYTES;
-    adopted.push([entry, number]);
+/** Segments made since the last one of which a file is left, at the most: their numbers are not given again. */
+const NUMBERS_SKIPPED = 1000;
+
+/** Makes the header's words possible ones; their true values follow. 1 if the header was damaged. */
+function mendHeader(shard: Shard, died: boolean): number {
+  let words = shard.index.words;
+  const sound = died || isHeaderSealed(words);
+  words[H.magic] = MAGIC_INDEX;
+  words[H.layout] = LAYOUT;
+  const capacity = Math.floor((fileSize(shard.indexFd) - SLOTS_BYTE) / SLOT_BYTES);
+  Atomics.store(words, H.slotCapacity, capacity);
+  refreshIndex(shard);
+  words = shard.index.words;
+  const last = largestNumber(shard);
+  if (sound) {
+    words[H.nextNumber] = Math.max(words[H.nextNumber] as number, last + 1);
+    return 0;
   }
-  words[H.segments] = adopted.length;
-  return adopted;
+  // A number given twice would be taken for the mapped segment of before by processes that still have that.
+  words[H.nextNumber] = last + 1 + NUMBERS_SKIPPED;
+  Atomics.store(words, H.slotsUsed, countSlots(shard, capacity));
+  words[H.damaged] = countKept(shard);
+  words[H.repairs] = 0;
+  return 1;
 }
 
-/** An empty one's maker died before any record could be in it; one that holds something unreadable is kept for a person. */
-function discard(shard: Shard, number: number, holds: boolean): void {
-  const path = segmentPath(shard, number);
-  if (!holds) unlinkFile(path);
-  else if (renameFile(path, `${shard.dir}/damaged-${number}`) === 0) {
-    shard.index.words[H.damaged] = (shard.index.words[H.damaged] as number) + 1;
-  }
+/** How many slots are in use, by what they hold: up to the last sealed one, or to what the header says, if that may be. */
+function countSlots(shard: Shard, capacity: number): number {
+  const { words } = shard.index;
+  let sealed = capacity;
+  while (sealed > 0 && !isIdentitySound(shard, sealed - 1)) sealed--;
+  const said = words[H.slotsUsed] as number;
+  const holds = (slot: number): boolean =>
+    words.subarray(slotWord(slot), slotWord(slot + 1)).some((word) => word !== 0);
+  return said > sealed && said <= capacity && holds(said - 1) ? said : sealed;
 }
 
-function clearChains(shard: Shard): void {
+/** As many slots as records name are in use, whatever they hold. */
+function countNamedSlots(shard: Shard, segments: readonly Adopted[]): void {
+  const { words } = shard.index;
+  eachRecord(shard, segments, (_, { slot }) => {
+    if (slot < (words[H.slotCapacity] as number) && slot >= (words[H.slotsUsed] as number))
+      Atomics.store(words, H.slotsUsed, slot + 1);
+  });
+}
+
+/** What a chain said before it was cleared, where that can be believed. */
+interface Before {
+  readonly sequence: number;
+  readonly taken: number;
+}
+
+/** Clears all chains; what they said, by word. */
+function readChains(shard: Shard, died: boolean): Map<number, Before> {
   const words = shard.index.words;
+  const said = new Map<number, Before>();
   for (let slot = 0; slot < slotsUsed(shard); slot++) {
+    const sealed = [isChainSealed(words, slotWord(slot), 0), isChainSealed(words, slotWord(slot), 1)] as const;
     words[slotWord(slot) + A.bytes] = 0;
     for (const chain of [0, 1] as const) {
       const at = chainWord(slot, chain);
+      const before = { sequence: words[at + C.sequence] as number, taken: words[at + C.taken] as number };
+      if (died || sealed[chain]) said.set(at, before);
       words[at + C.head] = 0;
       words[at + C.tail] = 0;
       Atomics.store(words, at + C.depth, 0);
+      words[at + C.sequence] = said.get(at)?.sequence ?? 0;
     }
   }
+  return said;
 }
 
-/** Reads one segment to its end; collects what is unread. True if it is damaged. */
-function scan(shard: Shard, entry: number, unread: Unread[]): boolean {
+/** What is unread; raises the numbers of inboxes and pairs to those of the records on the way. */
+function collect(
+  shard: Shard,
+  segments: readonly Adopted[],
+  chains: ReadonlyMap<number, Before>,
+  died: boolean,
+): Unread[] {
   const words = shard.index.words;
-  const usedAt = entryWord(entry) + S.used;
-  for (let at = SEGMENT_HEADER_BYTES; at < shard.segmentBytes; ) {
-    const position = positionOf(entry, at);
-    const place = placeOf(shard, position);
-    if (place === undefined) return true;
-    const found = inspect(place, shard.segmentBytes);
-    if (found === "broken") {
-      words[usedAt] = shard.segmentBytes;
-      return true;
-    }
-    if (found !== "whole") {
-      if (found === "in_progress") erase(place);
-      break;
-    }
-    const length = lengthOf(place);
-    at += length;
-    words[usedAt] = at;
-    const header = readHeader(place);
-    const { slot } = header;
-    if (slot >= slotsUsed(shard) || slotState(shard, slot) === SLOT_FREE) continue;
-    if (words[slotWord(slot) + A.generation] !== header.generation) continue;
+  const unread: Unread[] = [];
+  words[H.blobBytes] = 0;
+  eachRecord(shard, segments, (place, header, position) => {
+    const { slot, inboxSequence } = header;
+    if (slot >= slotsUsed(shard) || !isTenanted(shard, slot)) return;
+    if (words[slotWord(slot) + A.generation] !== header.generation) return;
     const key = { low: header.keyLow, high: header.keyHigh };
     const known = findPair(shard, key);
-    const pair = known === undefined ? undefined : reservePair(shard, known, key);
-    if (pair !== undefined) recordSequence(shard, pair, key, slot, header.senderSequence);
-    const sequenceAt = chainWord(slot, header.chain) + C.sequence;
-    if (isLater(header.inboxSequence, words[sequenceAt] as number)) words[sequenceAt] = header.inboxSequence;
-    if (!isTaken(place)) unread.push({ header, position, place });
-  }
-  return false;
+    const pair = known === undefined || known < -1 ? undefined : reservePair(shard, known, key);
+    if (pair !== undefined && pair >= 0) recordSequence(shard, pair, key, slot, header.senderSequence);
+    const at = chainWord(slot, header.chain);
+    if (!chains.has(at) && words[at + C.sequence] === 0) words[at + C.sequence] = inboxSequence;
+    if (isLater(inboxSequence, words[at + C.sequence] as number)) words[at + C.sequence] = inboxSequence;
+    const before = chains.get(at);
+    const passed = before !== undefined && !isLater(inboxSequence, before.taken);
+    const taken = before === undefined || died ? isTaken(place) || passed : passed;
+    if (!taken) unread.push({ header, position, place });
+    else if (!isTaken(place)) markTaken(place);
+  });
+  // Where nothing is unread everything is taken; `relink` lowers it to what comes before the first unread one.
+  for (let slot = 0; slot < slotsUsed(shard); slot++)
+    for (const chain of [0, 1] as const)
+      words[chainWord(slot, chain) + C.taken] = words[chainWord(slot, chain) + C.sequence] as number;
+  return unread;
 }
 
-/** Inbox sequences are 32-bit and wrap: later means ahead by less than half the circle. */
-const isLater = (a: number, b: number): boolean => ((a - b) | 0) > 0;
-
-/** Zeros, the commit word last: until then the record is still in progress for whoever comes next. */
-function erase(place: Place): void {
-  const length = lengthOf(place);
-  place.words.fill(0, place.word + R.crc, place.word + length / 4);
-  Atomics.store(place.words, place.word + R.commit, 0);
-}
-
+/** Links what is unread, inbox by inbox, and counts it. */
 function relink(shard: Shard, unread: Unread[]): void {
   const words = shard.index.words;
   const chainOf = (one: Unread): number => one.header.slot * 2 + one.header.chain;
@@ -175,14 +173,20 @@ function relink(shard: Shard, unread: Unread[]): void {
   for (const one of unread) {
     const { slot, chain, inboxSequence, charge, flags } = one.header;
     const follows = previous !== undefined && chainOf(previous) === chainOf(one);
-    if (follows && previous?.header.inboxSequence === inboxSequence) {
+    const before = previous?.header.inboxSequence as number;
+    if (follows && before === inboxSequence) {
       markTaken(one.place);
       continue;
     }
-    const at = chainWord(slot, chain as ChainNumber);
+    const at = chainWord(slot, chain);
+    markUnread(one.place);
+    markLoss(one.place, follows && inboxSequence !== (before + 1) >>> 0);
     linkNext(one.place, 0);
     if (follows && previous !== undefined) linkNext(previous.place, one.position);
-    else words[at + C.head] = one.position;
+    else {
+      words[at + C.head] = one.position;
+      words[at + C.taken] = inboxSequence - 1;
+    }
     words[at + C.tail] = one.position;
     Atomics.add(words, at + C.depth, 1);
     if (chain === 0) words[slotWord(slot) + A.bytes] = (words[slotWord(slot) + A.bytes] as number) + charge;

@@ -3,12 +3,14 @@
  * everything else of it is in place.
  */
 import { assert } from "../assert.ts";
-import { E } from "../os/libc.ts";
 import {
   ATTEMPT,
+  ATTEMPTS_MOST,
   type ChainNumber,
+  FOLLOWS_LOSS,
   H,
   IN_PROGRESS,
+  NOBODY,
   R,
   RECORD_CRC_BYTE,
   RECORD_HEADER_BYTES,
@@ -16,8 +18,9 @@ import {
   S,
   TAKEN,
 } from "./layout.ts";
+import { isEntrySealed, sealEntry } from "./seals.ts";
 import { entryWord, type Place, segmentAt } from "./segments.ts";
-import { fail, type Shard } from "./shard.ts";
+import type { Shard } from "./shard.ts";
 
 export interface RecordHeader {
   readonly slot: number;
@@ -50,15 +53,16 @@ export const bodyBound = (body: string | Uint8Array): number =>
 /**
  * Writes and commits a record at the tail, which has room for it; a text is encoded in place. Links and counts are the
  * caller's. Between `dirty` and `clean`: a death before the commit leaves nothing, one after it leaves a whole record that
- * the rebuild finds. `charge` 0 stands for the body's own length.
+ * the rebuild finds. `charge` 0 stands for the body's own length. Undefined where the tail is not what it was: nothing has
+ * been written then.
  */
-export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): Place {
+export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): Place | undefined {
   const entry = (shard.index.words[H.tail] as number) - 1;
   const usedAt = entryWord(entry) + S.used;
   const at = shard.index.words[usedAt] as number;
   const bound = recordBytes(bodyBound(body));
   const segment = segmentAt(shard, entry);
-  if (segment === undefined) fail(`map the tail segment of ${shard.dir}`, E.NOENT);
+  if (segment === undefined || !isEntrySealed(shard.index.words, entryWord(entry))) return undefined;
   assert(at + bound <= shard.segmentBytes, "the tail segment has room for the record");
   const { words, bytes } = segment.mapping;
   const word = at >>> 2;
@@ -83,6 +87,7 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   words[word + R.crc] = checksum(bytes, at, written);
   Atomics.store(words, word + R.commit, length);
   shard.index.words[usedAt] = at + length;
+  sealEntry(shard.index.words, entryWord(entry));
   return { words, bytes, at, word, entry };
 }
 
@@ -105,6 +110,60 @@ export function inspect(place: Place, segmentBytes: number): Found {
   if (commit >= IN_PROGRESS) return "in_progress";
   if (wholeLength(words, at, segmentBytes) === 0) return "broken";
   return checksum(bytes, at, words[word + R.bodyBytes] as number) === words[word + R.crc] ? "whole" : "broken";
+}
+
+/**
+ * Whether the words of a record say that it belongs to this chain: what the checksum covers, compared without computing it.
+ * The place is one that `wholeLength` accepts.
+ */
+export const isOfChain = (
+  words: Uint32Array,
+  word: number,
+  slot: number,
+  chain: ChainNumber,
+  generation: number,
+): boolean => words[word + R.inbox] === ((slot << 1) | chain) && words[word + R.generation] === generation;
+
+/** Inbox sequences are 32-bit and wrap: later means ahead by less than half the circle. */
+export const isLater = (a: number, b: number): boolean => ((a - b) | 0) > 0;
+
+/**
+ * Whether a record may stand behind one of that inbox sequence: it is the next one, or later where records between them
+ * are known to be lost. So a chain neither skips nor repeats, whatever the words say that link it.
+ */
+export function isNext(words: Uint32Array, word: number, before: number): boolean {
+  const sequence = words[word + R.inboxSequence] as number;
+  return (
+    sequence === (before + 1) >>> 0 || ((words[word + R.state] as number) >= FOLLOWS_LOSS && isLater(sequence, before))
+  );
+}
+
+/** Commits a record that is whole but for its commit word: its writer died on the last store, or the word was hit. */
+export function rollForward({ words, bytes, at, word }: Place, segmentBytes: number): boolean {
+  const bodyBytes = words[word + R.bodyBytes] as number;
+  const length = recordBytes(bodyBytes);
+  if (bodyBytes > segmentBytes || at + length > segmentBytes || checksum(bytes, at, bodyBytes) !== words[word + R.crc])
+    return false;
+  Atomics.store(words, word + R.commit, length);
+  return true;
+}
+
+/** Zeros, the commit word last: until then the record is still in progress for whoever comes next. */
+export function erase(place: Place): void {
+  const length = lengthOf(place);
+  place.words.fill(0, place.word + R.crc, place.word + length / 4);
+  Atomics.store(place.words, place.word + R.commit, 0);
+}
+
+/** Makes one record of nobody of `length` bytes, so that whoever walks the segment steps over them. */
+export function fillGap({ words, bytes, at, word }: Place, length: number): void {
+  Atomics.store(words, word + R.commit, (IN_PROGRESS | length) >>> 0);
+  words.fill(0, word + R.crc, word + length / 4);
+  words[word + R.state] = TAKEN;
+  words[word + R.inbox] = NOBODY;
+  words[word + R.bodyBytes] = length - RECORD_HEADER_BYTES;
+  words[word + R.crc] = checksum(bytes, at, length - RECORD_HEADER_BYTES);
+  Atomics.store(words, word + R.commit, length);
 }
 
 export function readHeader(place: Place): RecordHeader {
@@ -131,7 +190,15 @@ export function bodyOf(place: Place): Uint8Array {
 
 export const lengthOf = (place: Place): number => Atomics.load(place.words, place.word + R.commit) & ~IN_PROGRESS;
 export const nextOf = (place: Place): number => place.words[place.word + R.next] as number;
-export const isTaken = (place: Place): boolean => (Atomics.load(place.words, place.word + R.state) & TAKEN) !== 0;
+
+/** By most of the sixteen bits that say so: one damaged byte of them leaves it known. */
+export function isTaken(place: Place): boolean {
+  let bits = Atomics.load(place.words, place.word + R.state) & TAKEN;
+  if (bits === 0 || bits === TAKEN) return bits !== 0;
+  let count = 0;
+  for (; bits !== 0; bits >>>= 1) count += bits & 1;
+  return count > 8;
+}
 
 export function linkNext(place: Place, position: number): void {
   Atomics.store(place.words, place.word + R.next, position);
@@ -141,10 +208,24 @@ export function markTaken(place: Place): void {
   Atomics.or(place.words, place.word + R.state, TAKEN);
 }
 
+export function markUnread(place: Place): void {
+  Atomics.and(place.words, place.word + R.state, ~TAKEN);
+}
+
+/** Notes whether the records that were sent between the one before it in its inbox and this one are lost. */
+export function markLoss(place: Place, isLost: boolean): void {
+  const at = place.word + R.state;
+  const state = place.words[at] as number;
+  if (state >= FOLLOWS_LOSS !== isLost) Atomics.store(place.words, at, (state ^ FOLLOWS_LOSS) >>> 0);
+}
+
+/** How often a record with this state has been handed over. */
+export const attemptsOf = (state: number): number => (state >>> 16) & ATTEMPTS_MOST;
+
 /** Counts one more hand-over of the record; returns how many there have been, this one included. */
 export function markAttempt(words: Uint32Array, word: number): number {
-  const before = Atomics.load(words, word + R.state) >>> 16;
-  if (before < 0xffff) Atomics.add(words, word + R.state, ATTEMPT);
+  const before = attemptsOf(Atomics.load(words, word + R.state));
+  if (before < ATTEMPTS_MOST) Atomics.add(words, word + R.state, ATTEMPT);
   return before + 1;
 }
 

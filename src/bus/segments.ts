@@ -21,7 +21,8 @@ import {
   TABLE_ENTRIES,
   TABLE_WORD,
 } from "./layout.ts";
-import { fail, type Segment, type Shard } from "./shard.ts";
+import { isEntrySealed, sealEntry, setHeader } from "./seals.ts";
+import { fail, type Segment, type Shard, suspect } from "./shard.ts";
 
 export const entryWord = (entry: number): number => TABLE_WORD + entry * S.words;
 export const segmentPath = (shard: Shard, number: number): string => `${shard.dir}/segment-${number}`;
@@ -40,7 +41,23 @@ export function segmentAt(shard: Shard, entry: number): Segment | undefined {
     known.mapping.unmap();
     shard.segments.delete(entry);
   }
-  return number === 0 ? undefined : mapSegment(shard, entry, number);
+  const segment = number === 0 ? undefined : mapSegment(shard, entry, number);
+  if (segment === undefined || isSegmentOf(segment.mapping.words, number)) return segment;
+  // Another file than the one that the table meant, or one whose beginning was overwritten.
+  segment.mapping.unmap();
+  shard.segments.delete(entry);
+  return undefined;
+}
+
+/** Whether a segment file begins as the one of this number does. */
+export const isSegmentOf = (words: Uint32Array, number: number): boolean =>
+  words[0] === MAGIC_SEGMENT && words[1] === LAYOUT && words[2] === number;
+
+export function writeSegmentHeader(words: Uint32Array, number: number, entry: number): void {
+  words[0] = MAGIC_SEGMENT;
+  words[1] = LAYOUT;
+  words[2] = number;
+  words[3] = entry;
 }
 
 export function mapSegment(shard: Shard, entry: number, number: number, whole = false): Segment | undefined {
@@ -125,25 +142,36 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   if (made < 0 && reserved) made = renameFile(spare, path);
   if (made < 0) return false;
 
-  words[H.nextNumber] = number + 1;
+  setHeader(words, H.nextNumber, number + 1);
   const segment = adoptRecycled(shard, entry, number) ?? mapSegment(shard, entry, number, true);
   if (segment === undefined) {
     unlinkFile(path);
     return false;
   }
-  const header = segment.mapping.words;
-  header[0] = MAGIC_SEGMENT;
-  header[1] = LAYOUT;
-  header[2] = number;
-  header[3] = entry;
-  words.fill(0, entryWord(entry), entryWord(entry) + S.words);
-  words[entryWord(entry) + S.used] = SEGMENT_HEADER_BYTES;
-  words[entryWord(entry) + S.number] = number;
-  words[H.segments] = (words[H.segments] as number) + 1;
+  writeSegmentHeader(segment.mapping.words, number, entry);
+  listSegment(shard, entry, number);
+  setHeader(words, H.segments, (words[H.segments] as number) + 1);
   const previous = (words[H.tail] as number) - 1;
-  words[H.tail] = entry + 1;
-  if (previous >= 0 && words[entryWord(previous) + S.live] === 0) retire(shard, previous);
+  setHeader(words, H.tail, entry + 1);
+  if (previous >= 0) retireUnread(shard, previous);
   return true;
+}
+
+/** Writes the table's entry of an empty segment. */
+export function listSegment(shard: Shard, entry: number, number: number): void {
+  const { words } = shard.index;
+  const at = entryWord(entry);
+  words.fill(0, at, at + S.words);
+  words[at + S.used] = SEGMENT_HEADER_BYTES;
+  words[at + S.number] = number;
+  sealEntry(words, at);
+}
+
+/** Gives a segment back in which nothing is unread; one of which that is not certain is left for the repair. */
+function retireUnread(shard: Shard, entry: number): void {
+  const { words } = shard.index;
+  if (!isEntrySealed(words, entryWord(entry))) suspect(shard);
+  else if (words[entryWord(entry) + S.live] === 0) retire(shard, entry);
 }
 
 /** The recycled segment under its new number, if this process still has it mapped. */
@@ -151,7 +179,7 @@ function adoptRecycled(shard: Shard, entry: number, number: number): Segment | u
   const kept = shard.recycled;
   const isIt = kept !== undefined && kept.number === shard.index.words[H.recycled];
   shard.recycled = undefined;
-  shard.index.words[H.recycled] = 0;
+  setHeader(shard.index.words, H.recycled, 0);
   if (!isIt) {
     kept?.mapping.unmap();
     return undefined;
@@ -175,7 +203,7 @@ export function retire(shard: Shard, entry: number): void {
       shard.recycled?.mapping.unmap();
       shard.recycled = segment;
       shard.segments.delete(entry);
-      words[H.recycled] = segment.number;
+      setHeader(words, H.recycled, segment.number);
     }
   }
   if (words[H.recycled] !== words[at + S.number]) {
@@ -184,14 +212,19 @@ export function retire(shard: Shard, entry: number): void {
     shard.segments.delete(entry);
   }
   words.fill(0, at, at + S.words);
-  words[H.segments] = Math.max(0, (words[H.segments] as number) - 1);
+  setHeader(words, H.segments, Math.max(0, (words[H.segments] as number) - 1));
 }
 
 /** One record of a segment less (or more) to be read. */
 export function countLive(shard: Shard, entry: number, records: number, bytes: number): void {
   const at = entryWord(entry);
   const words = shard.index.words;
+  if (!isEntrySealed(words, at)) {
+    suspect(shard);
+    return;
+  }
   words[at + S.live] = (words[at + S.live] as number) + records;
   words[at + S.liveBytes] = (words[at + S.liveBytes] as number) + bytes;
+  sealEntry(words, at);
   if (words[at + S.live] === 0 && words[H.tail] !== entry + 1) retire(shard, entry);
 }

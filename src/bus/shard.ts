@@ -15,7 +15,8 @@ import { type Mapping, mapFile } from "../os/mapping.ts";
 import { processState, signalProcess } from "../os/process.ts";
 import { jitter } from "../os/random.ts";
 import { listDirectory } from "../os/tree.ts";
-import { H, LAYOUT, MAGIC_INDEX, SLOT_BYTES, SLOTS_BYTE } from "./layout.ts";
+import { CHANGING, CLEAN, DAMAGED, H, LAYOUT, MAGIC_INDEX, SLOT_BYTES, SLOTS_BYTE } from "./layout.ts";
+import { isHeaderSealed, sealHeader, setHeader } from "./seals.ts";
 
 export interface Segment {
   readonly number: number;
@@ -38,7 +39,8 @@ export interface Shard {
   readonly segments: Map<number, Segment>;
   /** The mapping of the file `recycled`, if it is still the one of that number. */
   recycled: Segment | undefined;
-  pairs: { number: number; mapping: Mapping } | undefined;
+  /** `counted`: its entries have been counted against the header, since it was mapped. */
+  pairs: { number: number; mapping: Mapping; counted: boolean } | undefined;
   /** Where agents were last found. A hint, checked at each use. */
   readonly slotOf: Map<string, { readonly slot: number; readonly generation: number }>;
   /** Set by the bus: makes the index true again. */
@@ -60,6 +62,16 @@ export function fail(action: string, error: number): never {
   );
 }
 
+/**
+ * The names in the shard's directory. Throws try_again where it cannot be listed: it is never empty, so this process is short
+ * of descriptors then, and must not take that for an empty bus.
+ */
+export function filesOf(shard: Shard): string[] {
+  const names = listDirectory(shard.dir);
+  if (names.length === 0) fail(`list ${shard.dir}`, E.MFILE);
+  return names;
+}
+
 /** Makes an empty shard. Throws try_again where the file system is full. */
 export function createShard(dir: string): void {
   const bytes = SLOTS_BYTE + limits.slotsPerGrowth * SLOT_BYTES;
@@ -75,16 +87,17 @@ export function createShard(dir: string): void {
   if (allocated < 0) fail(`reserve ${bytes} bytes for ${dir}/index`, -allocated);
   const mapping = mapFile(fd, bytes);
   closeFile(fd);
-  if (mapping === undefined) fail(`map ${dir}/index`, 12);
+  if (mapping === undefined) fail(`map ${dir}/index`, E.NOMEM);
   const words = mapping.words;
   words[H.magic] = MAGIC_INDEX;
   words[H.layout] = LAYOUT;
   words[H.slotCapacity] = limits.slotsPerGrowth;
   words[H.nextNumber] = 1;
+  sealHeader(words);
   mapping.unmap();
 }
 
-/** Opens a shard. Throws unavailable if it is gone or no index of this layout. */
+/** Opens a shard. Throws unavailable if it is gone. What is in its index is looked at by `withShard`. */
 export function openShard(
   dir: string,
   segmentBytes: number,
@@ -98,13 +111,18 @@ export function openShard(
   };
   const indexFd = open("index");
   const bytes = fileSize(indexFd);
-  const index = bytes < SLOTS_BYTE ? undefined : mapFile(indexFd, bytes & ~7);
-  if (index === undefined || index.words[H.magic] !== MAGIC_INDEX || index.words[H.layout] !== LAYOUT) {
+  if (bytes < SLOTS_BYTE) {
+    closeFile(indexFd);
     throw new CfnError(
       "unavailable",
-      `${dir}/index is damaged: it is no index of layout ${LAYOUT}`,
+      `${dir}/index is damaged: it has ${bytes} bytes of at least ${SLOTS_BYTE}`,
       "remove the bus and start the run again",
     );
+  }
+  const index = mapFile(indexFd, bytes & ~7);
+  if (index === undefined) {
+    closeFile(indexFd);
+    fail(`map ${dir}/index`, E.NOMEM);
   }
   return {
     dir,
@@ -135,22 +153,22 @@ export function closeShard(shard: Shard): void {
 }
 
 /** Maps what others have added to the index since it was mapped. */
-function refreshIndex(shard: Shard): void {
+export function refreshIndex(shard: Shard): void {
   const capacity = Atomics.load(shard.index.words, H.slotCapacity);
   const bytes = SLOTS_BYTE + capacity * SLOT_BYTES;
   if (bytes <= shard.index.length || bytes > fileSize(shard.indexFd)) return;
   const larger = mapFile(shard.indexFd, bytes);
-  if (larger === undefined) fail(`map ${shard.dir}/index`, 12);
+  if (larger === undefined) fail(`map ${shard.dir}/index`, E.NOMEM);
   shard.outgrown.push(shard.index);
   shard.index = larger;
 }
 
-/** Adds `limits.slotsPerGrowth` slots. Under the lock. 0 or a negated error number. */
+/** Adds `limits.slotsPerGrowth` slots. Under the lock, between `dirty` and `clean`. 0 or a negated error number. */
 export function growIndex(shard: Shard): number {
   const capacity = (shard.index.words[H.slotCapacity] as number) + limits.slotsPerGrowth;
   const allocated = allocateFile(shard.indexFd, SLOTS_BYTE + capacity * SLOT_BYTES);
   if (allocated < 0) return allocated;
-  Atomics.store(shard.index.words, H.slotCapacity, capacity);
+  setHeader(shard.index.words, H.slotCapacity, capacity);
   refreshIndex(shard);
   return 0;
 }
@@ -161,11 +179,10 @@ export function withShard<T>(shard: Shard, change: () => T): T {
   let words = shard.index.words;
   words[H.holderPid] = ownPid;
   try {
+    const state = Atomics.load(words, H.dirty);
+    if (state === CHANGING) rebuild(shard);
+    else if (state !== CLEAN || !isHeaderSealed(words)) repair(shard);
     refreshIndex(shard);
-    if (Atomics.load(shard.index.words, H.dirty) !== 0) {
-      shard.rebuild(shard);
-      clean(shard);
-    }
     return change();
   } finally {
     words = shard.index.words;
@@ -174,17 +191,42 @@ export function withShard<T>(shard: Shard, change: () => T): T {
   }
 }
 
-/** From here until `clean` a death leaves the index for the next holder to rebuild. */
-export function dirty(shard: Shard): void {
-  Atomics.store(shard.index.words, H.dirty, 1);
+function rebuild(shard: Shard): void {
+  shard.rebuild(shard);
+  Atomics.store(shard.index.words, H.dirty, CLEAN);
 }
 
+/** Makes the index true again after something was found that nobody writes. Under the lock. */
+export function repair(shard: Shard): void {
+  Atomics.store(shard.index.words, H.dirty, DAMAGED);
+  rebuild(shard);
+}
+
+/** Leaves the repair to the next holder, from the middle of a change that can be finished. */
+export function suspect(shard: Shard): void {
+  Atomics.store(shard.index.words, H.dirty, DAMAGED);
+}
+
+/** From here until `clean` a death leaves the index for the next holder to rebuild. */
+export function dirty(shard: Shard): void {
+  Atomics.compareExchange(shard.index.words, H.dirty, CLEAN, CHANGING);
+}
+
+/** The index is true again, unless it was found damaged on the way. */
 export function clean(shard: Shard): void {
-  Atomics.store(shard.index.words, H.dirty, 0);
+  Atomics.compareExchange(shard.index.words, H.dirty, CHANGING, CLEAN);
 }
 
 /** Whether the index is true, as seen without the lock: false as well while somebody changes it. */
-export const isClean = (shard: Shard): boolean => Atomics.load(shard.index.words, H.dirty) === 0;
+export const isClean = (shard: Shard): boolean => Atomics.load(shard.index.words, H.dirty) === CLEAN;
+
+/** What repairs that did not repair end in. */
+export const beyondRepair = (shard: Shard): CfnError =>
+  new CfnError(
+    "unavailable",
+    `${shard.dir}/index is damaged, and again after its repair`,
+    "see who writes to it, then remove the bus and start the run again",
+  );
 
 /** Bound of a pause between two tries: short enough not to be noticed, long enough not to burn a core. */
 const PAUSE_MOST_MS = 4;

@@ -1,7 +1,8 @@
 /** Slots of the index: which agents this shard knows, and where their inboxes begin and end. */
 import { assert } from "../assert.ts";
 import { limits } from "../limits.ts";
-import { A, C, type ChainNumber, H, SLOT_BYTES, SLOT_FREE, SLOT_ID_BYTE, SLOTS_BYTE } from "./layout.ts";
+import { A, C, type ChainNumber, H, SLOT_BYTES, SLOT_FREE, SLOT_ID_BYTE, SLOT_LOST, SLOTS_BYTE } from "./layout.ts";
+import { sealChain, sealIdentity, sealStanding, setHeader } from "./seals.ts";
 import { growIndex, type Shard } from "./shard.ts";
 
 const encoder = new TextEncoder();
@@ -20,6 +21,12 @@ export const slotsUsed = (shard: Shard): number =>
 
 export const slotState = (shard: Shard, slot: number): number =>
   Atomics.load(shard.index.words, slotWord(slot) + A.state);
+
+/** Whether a slot has a tenant. */
+export function isTenanted(shard: Shard, slot: number): boolean {
+  const state = slotState(shard, slot);
+  return state !== SLOT_FREE && state !== SLOT_LOST;
+}
 
 export function slotId(shard: Shard, slot: number): string {
   const at = SLOTS_BYTE + slot * SLOT_BYTES + SLOT_ID_BYTE;
@@ -62,22 +69,35 @@ export function allocateSlot(shard: Shard, id: string): number | undefined {
   if (slot === used) {
     if (used >= limits.agentsPerShard) return undefined;
     if (used >= (shard.index.words[H.slotCapacity] as number) && growIndex(shard) < 0) return undefined;
-    Atomics.store(shard.index.words, H.slotsUsed, used + 1);
   }
   const words = shard.index.words;
   const at = slotWord(slot);
   const generation = ((words[at + A.generation] as number) + 1) >>> 0;
+  writeTenant(shard, slot, generation, id);
+  // A slot in use is a sealed one: counted last.
+  if (slot === used) setHeader(words, H.slotsUsed, used + 1);
+  shard.slotOf.set(id, { slot, generation });
+  return slot;
+}
+
+/** Writes a slot anew, its inbox empty and its state free. Under the lock, not CLEAN. */
+export function writeTenant(shard: Shard, slot: number, generation: number, id: string): void {
+  const { words, bytes } = shard.index;
+  const at = slotWord(slot);
+  words[at + A.state] = SLOT_FREE;
   // Never cleared, not for a moment: after a death it would begin again and name an earlier tenant.
   words[at + A.generation] = generation;
-  words.fill(0, at + A.generation + 1, at + SLOT_ID_BYTE / 4);
+  words.fill(0, at + A.generation + 1, at + SLOT_BYTES / 4);
   words[at + A.idHash] = hashOf(id);
   const text = encoder.encode(id);
   assert(text.length <= limits.agentIdChars, "an agent id was validated at the edge");
   const idAt = SLOTS_BYTE + slot * SLOT_BYTES + SLOT_ID_BYTE;
-  shard.index.bytes[idAt] = text.length;
-  shard.index.bytes.set(text, idAt + 1);
-  shard.slotOf.set(id, { slot, generation });
-  return slot;
+  bytes[idAt] = text.length;
+  bytes.set(text, idAt + 1);
+  sealIdentity(shard, slot, at);
+  sealStanding(words, at);
+  sealChain(words, at, 0);
+  sealChain(words, at, 1);
 }
 
 export const depthOf = (shard: Shard, slot: number, chain: ChainNumber): number =>

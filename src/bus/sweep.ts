@@ -5,25 +5,17 @@ import { closeFile, unlinkFile } from "../os/file.ts";
 import { E } from "../os/libc.ts";
 import { isAlive } from "../os/process.ts";
 import { listDirectory } from "../os/tree.ts";
+import { audit } from "./audit.ts";
 import { bellPath } from "./bell.ts";
 import { blobName } from "./blobs.ts";
 import type { Swept } from "./contract.ts";
-import {
-  FLAG_BLOB,
-  H,
-  positionOf,
-  R,
-  S,
-  SEGMENT_HEADER_BYTES,
-  SLOT_FREE,
-  SLOT_HOSTED,
-  TABLE_ENTRIES,
-} from "./layout.ts";
+import { FLAG_BLOB, H, positionOf, R, S, SEGMENT_HEADER_BYTES, SLOT_HOSTED, TABLE_ENTRIES } from "./layout.ts";
 import { freeHosting, isHostedHere, takeHosting } from "./leases.ts";
+import { arePairsSound } from "./pairs.ts";
 import { bodyOf, inspect, isTaken, lengthOf } from "./record.ts";
 import { entryWord, placeOf } from "./segments.ts";
-import { type Shard, withShard } from "./shard.ts";
-import { slotId, slotState, slotsUsed } from "./slots.ts";
+import { repair, type Shard, withShard } from "./shard.ts";
+import { isTenanted, slotId, slotState, slotsUsed } from "./slots.ts";
 import { vacate } from "./tenancy.ts";
 
 export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
@@ -35,8 +27,13 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
   const blobs = listDirectory(`${dir}/blobs`).filter(isOrphan);
   for (const shard of shards) {
     withShard(shard, () => {
+      audit(shard);
       vacateDead(shard, agents);
-      nameBlobs(shard, named);
+      if (!nameBlobs(shard, named) || !arePairsSound(shard)) {
+        // A body that nobody names is removed below: first let every record be readable that can be.
+        repair(shard);
+        nameBlobs(shard, named);
+      }
       damaged += shard.index.words[H.damaged] as number;
     });
   }
@@ -50,27 +47,29 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
 function vacateDead(shard: Shard, agents: string[]): void {
   for (let slot = 0; slot < slotsUsed(shard); slot++) {
     const state = slotState(shard, slot);
-    if (state === SLOT_FREE || isHostedHere(shard, slot) || !takeHosting(shard, slot)) continue;
+    if (!isTenanted(shard, slot) || isHostedHere(shard, slot) || !takeHosting(shard, slot)) continue;
     const id = slotId(shard, slot);
     if (vacate(shard, slot) === 0 || state === SLOT_HOSTED) agents.push(id);
     freeHosting(shard, slot);
   }
 }
 
-/** Collects the blobs that unread records name. */
-function nameBlobs(shard: Shard, named: Set<string>): void {
+/** Collects the blobs that unread records name. False where a record is not what was written: some may be missing then. */
+function nameBlobs(shard: Shard, named: Set<string>): boolean {
   const words = shard.index.words;
   for (let entry = 0; entry < TABLE_ENTRIES; entry++) {
     if (words[entryWord(entry) + S.number] === 0) continue;
     const used = words[entryWord(entry) + S.used] as number;
     for (let at = SEGMENT_HEADER_BYTES; at < used; ) {
       const place = placeOf(shard, positionOf(entry, at));
-      if (place === undefined || inspect(place, shard.segmentBytes) !== "whole") break;
+      if (place === undefined || inspect(place, shard.segmentBytes) !== "whole") return false;
       at += lengthOf(place);
-      if (((place.words[place.word + R.flags] as number) & FLAG_BLOB) !== 0 && !isTaken(place))
-        named.add(blobName(bodyOf(place)));
+      if (((place.words[place.word + R.flags] as number) & FLAG_BLOB) === 0 || isTaken(place)) continue;
+      const name = blobName(bodyOf(place));
+      if (name !== undefined) named.add(name);
     }
   }
+  return true;
 }
 
 /** Whether the process that wrote a blob is gone: nothing will name the blob that does not by now. */

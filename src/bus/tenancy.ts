@@ -1,10 +1,10 @@
 /** Who hosts a slot: taking an id up and leaving it. Under the shard's lock. */
-import { assert } from "../assert.ts";
 import { limits } from "../limits.ts";
 import { ownIdentity } from "../os/process.ts";
 import type { Registered, Registration } from "./contract.ts";
-import { A, CHAIN, SLOT_AWAY, SLOT_FREE, SLOT_HOSTED } from "./layout.ts";
+import { A, CHAIN, SLOT_AWAY, SLOT_FREE, SLOT_HOSTED, SLOT_LOST } from "./layout.ts";
 import { takeHosting } from "./leases.ts";
+import { sealStanding } from "./seals.ts";
 import { clean, dirty, type Shard } from "./shard.ts";
 import { allocateSlot, depthOf, findSlot, hashOf, slotWord } from "./slots.ts";
 
@@ -15,13 +15,11 @@ export function occupy(shard: Shard, { id, team }: Registration, role: number): 
     return { status: "taken", hostPid: shard.index.words[slotWord(known) + A.hostPid] as number };
   }
   dirty(shard);
-  const slot = known >= 0 ? known : allocateSlot(shard, id);
+  const slot = known >= 0 ? known : hostFreeSlot(shard, id);
   if (slot === undefined) {
     clean(shard);
     return { status: "full", limit: `${limits.agentsPerShard} agents a shard, or the space of ${shard.dir}` };
   }
-  const hosted = known >= 0 || takeHosting(shard, slot);
-  assert(hosted, "nobody hosts a slot that was free");
   const words = shard.index.words; // Allocation may have grown the index.
   const at = slotWord(slot);
   const incarnation = (words[at + A.incarnation] as number) + 1;
@@ -30,8 +28,33 @@ export function occupy(shard: Shard, { id, team }: Registration, role: number): 
   words[at + A.incarnation] = incarnation;
   words[at + A.hostPid] = ownIdentity().pid;
   Atomics.store(words, at + A.state, SLOT_HOSTED);
+  sealStanding(words, at);
   clean(shard);
   return { status: "registered", incarnation };
+}
+
+/** Gives a slot a new incarnation without hosting it. Under the lock. */
+export function supersedeHost(shard: Shard, slot: number): number {
+  const words = shard.index.words;
+  const at = slotWord(slot) + A.incarnation;
+  dirty(shard);
+  const incarnation = (words[at] as number) + 1;
+  Atomics.store(words, at, incarnation);
+  sealStanding(words, slotWord(slot));
+  clean(shard);
+  return incarnation;
+}
+
+/** A new slot, hosted by this process; undefined as `allocateSlot`. */
+function hostFreeSlot(shard: Shard, id: string): number | undefined {
+  for (;;) {
+    const slot = allocateSlot(shard, id);
+    if (slot === undefined || takeHosting(shard, slot)) return slot;
+    // Somebody hosts an agent here that damage has taken from the index: the slot is none to give away.
+    const { words } = shard.index;
+    Atomics.store(words, slotWord(slot) + A.state, SLOT_LOST);
+    sealStanding(words, slotWord(slot));
+  }
 }
 
 /**
@@ -48,6 +71,7 @@ export function vacate(shard: Shard, slot: number): number {
   words[at + A.bell] = 0;
   words[at + A.bell + 1] = 0;
   Atomics.store(words, at + A.state, unread === 0 ? SLOT_FREE : SLOT_AWAY);
+  sealStanding(words, at);
   clean(shard);
   return unread;
 }

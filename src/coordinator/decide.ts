@@ -14,18 +14,35 @@ import type { TaskSpec } from "./spec.ts";
 export type Halt = "never" | "soon" | "now";
 
 export type RunEvent =
-  /** A coordinator takes tasks from now on. */
-  | { readonly type: "hello"; readonly coordinator: string }
+  /** A coordinator takes tasks from now on, for as many workers as planned where it does not say how many. */
+  | { readonly type: "hello"; readonly coordinator: string; readonly workers?: number }
   | { readonly type: "task_available"; readonly task: TaskSpec }
   | { readonly type: "tasks_ended" }
   | { readonly type: "result"; readonly result: ResultPayload }
   /** A coordinator died before its `bye`. */
-  | { readonly type: "lost"; readonly coordinator: string; readonly detail: string }
+  | {
+      readonly type: "lost";
+      readonly coordinator: string;
+      readonly detail: string;
+      /** Attempts that its agents still run, or that ended unreported: their results will come in another way. */
+      readonly held: readonly Attempt[];
+      /** Another will take its place. */
+      readonly returns: boolean;
+    }
+  /** One of those held has no result after all. */
+  | { readonly type: "untraced"; readonly attempt: Attempt }
   /** The user or the time limit ends the run. Sent again with grace 0 for "at once". */
   | { readonly type: "stop"; readonly why: "interrupted" | "timed_out"; readonly graceMs: number };
 
+export interface Attempt {
+  readonly seq: number;
+  readonly attempt: number;
+}
+
 export type RunCommand =
   | { readonly type: "dispatch"; readonly coordinator: string; readonly task: TaskSpec; readonly attempt: number }
+  /** The agent of this attempt outlives its coordinator: somebody else sees it to its end. */
+  | { readonly type: "adopt"; readonly coordinator: string; readonly task: TaskSpec; readonly attempt: number }
   /** This attempt is not the last: its output is dropped. */
   | { readonly type: "discard"; readonly result: ResultPayload }
   | { readonly type: "settle"; readonly task: TaskSpec; readonly result: ResultPayload }
@@ -55,26 +72,31 @@ export interface RunPolicy {
   readonly retries: number;
   readonly halt: Halt;
   readonly killGraceMs: number;
+  /** Tasks that have their result from an earlier execution of this run. */
+  /** The number of a task's first attempt, where it is not 1. */
+  readonly firstAttempt?: number;
+  readonly earlier?: Pick<TaskCounts, "completed" | "failed" | "timed_out" | "retried">;
 }
 
 interface Team {
   readonly id: string;
-  readonly capacity: number;
+  capacity: number;
   state: "starting" | "ready" | "gone";
   load: number;
   /** First attempts that it may still be given. */
   share: number;
 }
 
-interface Out {
-  readonly task: TaskSpec;
-  readonly attempt: number;
-  readonly coordinator: string;
-}
-
 interface Waiting {
   readonly task: TaskSpec;
   readonly attempt: number;
+  /** Attempts that failed. One whose coordinator died is not among them. */
+  readonly failures: number;
+}
+
+interface Out extends Waiting {
+  /** "" once its agent has been adopted. */
+  readonly coordinator: string;
 }
 
 /** So that a worker that ends finds the next task in its coordinator, not a message away. */
@@ -91,14 +113,19 @@ export class RunState {
   private mode: "running" | "draining" | "stopping" = "running";
   private stoppedFor: "interrupted" | "timed_out" | undefined;
   private tasksEnded = false;
+  private readonly firstAttempt: number;
 
   constructor(private readonly policy: RunPolicy) {
     for (const { id, workers } of policy.teams) {
-      const capacity = policy.oneTaskEach ? workers : workers + prefetch(workers);
+      const capacity = this.capacityOf(workers);
       const share = policy.oneTaskEach ? workers : Number.POSITIVE_INFINITY;
       this.teams.set(id, { id, capacity, state: "starting", load: 0, share });
     }
     this.inOrder = [...this.teams.values()];
+    this.firstAttempt = policy.firstAttempt ?? 1;
+    if (policy.earlier === undefined) return;
+    const { completed, failed, timed_out } = policy.earlier;
+    Object.assign(this.tally, policy.earlier, { total: completed + failed + timed_out });
   }
 
   /** How many more tasks to read now: what the coordinators can take, and nothing ahead of that. */
@@ -123,6 +150,11 @@ export class RunState {
     return this.out.size;
   }
 
+  /** Whether there is or will be something to do for one more coordinator. */
+  get wantsTeams(): boolean {
+    return this.mode === "running" && (!this.tasksEnded || this.waiting.size > 0);
+  }
+
   get counts(): TaskCounts {
     return { ...this.tally };
   }
@@ -141,12 +173,12 @@ export class RunState {
     const commands: RunCommand[] = [];
     switch (event.type) {
       case "hello":
-        this.hello(event.coordinator);
+        this.hello(event.coordinator, event.workers);
         break;
       case "task_available":
         assert(!this.tasksEnded, "no task comes after the last");
         this.tally.total++;
-        this.waiting.add({ task: event.task, attempt: 1 });
+        this.waiting.add({ task: event.task, attempt: this.firstAttempt, failures: 0 });
         break;
       case "tasks_ended":
         this.tasksEnded = true;
@@ -155,8 +187,13 @@ export class RunState {
         this.result(event.result, commands);
         break;
       case "lost":
-        this.lost(event.coordinator, event.detail, commands);
+        this.lost(event, commands);
         break;
+      case "untraced": {
+        const out = this.out.get(event.attempt.seq);
+        if (out?.attempt === event.attempt.attempt) this.giveAnew(out);
+        break;
+      }
       case "stop":
         this.stoppedFor ??= event.why;
         this.stop(event.graceMs, commands);
@@ -167,9 +204,15 @@ export class RunState {
     return commands;
   }
 
-  private hello(coordinator: string): void {
+  private hello(coordinator: string, workers: number | undefined): void {
     const team = this.teams.get(coordinator);
-    if (team?.state === "starting") team.state = "ready";
+    if (team === undefined || team.state === "gone") return;
+    team.state = "ready";
+    if (workers !== undefined) team.capacity = this.capacityOf(workers);
+  }
+
+  private capacityOf(workers: number): number {
+    return this.policy.oneTaskEach ? workers : workers + prefetch(workers);
   }
 
   private result(result: ResultPayload, commands: RunCommand[]): void {
@@ -178,10 +221,10 @@ export class RunState {
     if (out === undefined || out.attempt !== result.attempt) return;
     this.remove(out);
     const retries = out.task.retries ?? this.policy.retries;
-    const again = result.reason !== "cancelled" && result.attempt <= retries && this.mode === "running" && this.anyTeam;
+    const again = result.reason !== "cancelled" && out.failures < retries && this.mode === "running" && this.anyTeam;
     if (!succeeded(result) && again) {
       this.tally.retried++;
-      this.waiting.add({ task: out.task, attempt: result.attempt + 1 });
+      this.waiting.add({ task: out.task, attempt: result.attempt + 1, failures: out.failures + 1 });
       commands.push({ type: "discard", result });
       return;
     }
@@ -204,7 +247,14 @@ export class RunState {
 
   private remove(out: Out): void {
     this.out.delete(out.task.seq);
-    (this.teams.get(out.coordinator) as Team).load--;
+    const team = this.teams.get(out.coordinator);
+    if (team !== undefined) team.load--;
+  }
+
+  /** Its attempt came to nothing through no fault of its own. The number of the attempt rises: it may have been begun. */
+  private giveAnew(out: Out): void {
+    this.remove(out);
+    this.waiting.add({ task: out.task, attempt: out.attempt + 1, failures: out.failures });
   }
 
   private get anyTeam(): boolean {
@@ -212,15 +262,25 @@ export class RunState {
     return false;
   }
 
-  private lost(coordinator: string, detail: string, commands: RunCommand[]): void {
+  private lost(event: Extract<RunEvent, { type: "lost" }>, commands: RunCommand[]): void {
+    const { coordinator, detail, held, returns } = event;
     const team = this.teams.get(coordinator);
     if (team === undefined || team.state === "gone") return;
-    team.state = "gone";
+    team.state = returns ? "starting" : "gone";
     // What it would still have been given goes to the others.
     if (this.policy.oneTaskEach) for (const other of this.teams.values()) other.share = Number.POSITIVE_INFINITY;
+    const attempts = new Map(held.map(({ seq, attempt }) => [seq, attempt]));
     for (const out of [...this.out.values()]) {
       if (out.coordinator !== coordinator) continue;
-      this.result(unreportedResult(out.task, out.attempt, "lost", detail, coordinator), commands);
+      if (attempts.get(out.task.seq) === out.attempt) {
+        this.remove(out);
+        this.out.set(out.task.seq, { ...out, coordinator: "" });
+        commands.push({ type: "adopt", coordinator, task: out.task, attempt: out.attempt });
+      } else if (this.anyTeam) this.giveAnew(out);
+      else {
+        this.remove(out);
+        this.settle(out.task, unreportedResult(out.task, out.attempt, "lost", detail, coordinator), commands);
+      }
     }
     if (!this.anyTeam && this.mode === "running") this.mode = "draining";
   }
@@ -242,12 +302,12 @@ export class RunState {
   private dispatch(commands: RunCommand[]): void {
     if (this.mode !== "running") return;
     for (let entry = this.waiting.first; entry !== undefined; entry = this.waiting.first) {
-      const chosen = this.leastLoaded(entry.attempt === 1);
+      const chosen = this.leastLoaded(entry.attempt === this.firstAttempt);
       if (chosen === undefined) return;
-      const { task, attempt } = this.waiting.take() as Waiting;
+      const { task, attempt, failures } = this.waiting.take() as Waiting;
       chosen.load++;
-      if (attempt === 1) chosen.share--;
-      this.out.set(task.seq, { task, attempt, coordinator: chosen.id });
+      if (attempt === this.firstAttempt) chosen.share--;
+      this.out.set(task.seq, { task, attempt, failures, coordinator: chosen.id });
       commands.push({ type: "dispatch", coordinator: chosen.id, task, attempt });
     }
   }

@@ -1,4 +1,5 @@
 /** The flat swarm: the master is the one coordinator, `c1`, and hosts all workers, `w1`…, in its own process. */
+import { assert } from "../assert.ts";
 import type { Bus } from "../bus/contract.ts";
 import { CfnError } from "../errors.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
@@ -30,7 +31,7 @@ export class FlatSwarm implements Swarm {
     this.inbox = new Inbox(bus, ID);
     const seats = Array.from({ length: workers }, (_, n) => `w${n + 1}`);
     const onResult = (result: ResultPayload): void => events.onEvent({ type: "result", result });
-    this.team = new Team({ bus, id: ID, runId, seats, onResult });
+    this.team = new Team({ bus, id: ID, runId, onResult });
     this.host = openHost({ lead: ID, seats, onResults: events.onWake });
     this.team.serveBy(this.host);
   }
@@ -54,6 +55,10 @@ export class FlatSwarm implements Swarm {
     });
     this.team.assign();
     return some;
+  }
+
+  adopt(coordinator: string): void {
+    assert(false, `a flat swarm has one process, so nobody could have taken over from ${coordinator}`);
   }
 
   drain(): void {

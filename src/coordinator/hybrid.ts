@@ -3,14 +3,17 @@ import type { Bell, Bus } from "../bus/contract.ts";
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Json, Message } from "../message/message.ts";
-import type { ByePayload, StopPayload, TaskPayload } from "../message/protocol.ts";
-import { endDescendants } from "../os/descendants.ts";
-import { type Exit, watchChild } from "../os/reap.ts";
+import type { ByePayload, ResultPayload, StopPayload, TaskPayload } from "../message/protocol.ts";
+import { monotonicMs, unixSeconds } from "../os/clock.ts";
+import { type Exit, keepExits, watchChild } from "../os/reap.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
 import type { Spawned } from "../os/spawn.ts";
-import { isBye, isResult } from "./payload.ts";
+import { Backoff } from "./backoff.ts";
+import { Liveness } from "./liveness.ts";
+import { isBye, isHello, isResult } from "./payload.ts";
 import { Inbox, Postbox } from "./post.ts";
-import type { Swarm, SwarmEvents } from "./swarm.ts";
+import { type Fostering, Legacy } from "./succession.ts";
+import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
 import { addDeliveries, type DeliveryCounts, Tally } from "./tally.ts";
 
 export const masterId = "master";
@@ -22,7 +25,26 @@ export interface HybridOptions {
   readonly teams: readonly number[];
   /** Starts the process of a coordinator. */
   readonly startCoordinator: (id: string, workers: number) => Spawned;
+  /** Sees agents to their end whose coordinator has died. */
+  readonly openFostering: (onResult: (result: ResultPayload) => void) => Fostering;
   readonly onWarning: (text: string) => void;
+}
+
+/** One coordinator's place, which several processes may hold one after the other. */
+interface Place {
+  readonly id: string;
+  readonly workers: number;
+  readonly backoff: Backoff;
+  readonly liveness: Liveness;
+  /** 0 while nobody holds it. */
+  pid: number;
+  /** Of who holds it, or held it last; 0 before the first hello. */
+  epoch: number;
+  /** Why it was ended by us. */
+  fenced: string | undefined;
+  /** Task messages that it owes a result for: the message's id by the task's seq. */
+  readonly owes: Map<number, string>;
+  legacy: Legacy | undefined;
 }
 
 export class HybridSwarm implements Swarm {
@@ -33,9 +55,15 @@ export class HybridSwarm implements Swarm {
   private readonly inbox: Inbox;
   private readonly outbox: Postbox;
   private readonly bell: Bell;
-  /** Pids of those that live. */
-  private readonly living = new Map<string, number>();
+  private readonly places = new Map<string, Place>();
   private readonly byes = new Map<string, ByePayload>();
+  /** What coordinators that died had counted. */
+  private readonly bequeathed: DeliveryCounts[] = [];
+  private readonly fostering: Fostering;
+  private looking: ReturnType<typeof setInterval> | undefined;
+  /** Set once what runs is to end: so are agents that are adopted later. */
+  private stopGraceMs: number | undefined;
+  private ending = false;
   private allEnded: () => void = () => undefined;
 
   constructor(
@@ -43,14 +71,35 @@ export class HybridSwarm implements Swarm {
     private readonly events: SwarmEvents,
   ) {
     const { bus, teams } = options;
-    this.coordinators = teams.map((_, n) => `c${n + 1}`);
+    teams.forEach((workers, n) => {
+      const id = `c${n + 1}`;
+      const liveness = new Liveness(bus.info.dir, id);
+      this.places.set(id, {
+        id,
+        workers,
+        backoff: new Backoff(),
+        liveness,
+        pid: 0,
+        epoch: 0,
+        fenced: undefined,
+        owes: new Map(),
+        legacy: undefined,
+      });
+    });
+    this.coordinators = [...this.places.keys()];
     const registered = bus.register({ id: masterId, role: "master" });
     if (registered.status !== "registered") throw new CfnError("unavailable", `cannot register ${masterId} on the bus`);
     this.inbox = new Inbox(bus, masterId);
     this.bell = bus.bell();
     this.bell.arm(masterId, "control");
     this.outbox = new Postbox(bus, ({ msgId, draft }) => {
-      if (draft.type === "task") this.tally.taskSent(msgId);
+      if (draft.type !== "task") return;
+      this.tally.taskSent(msgId);
+      this.places.get(draft.to)?.owes.set((draft.payload as unknown as TaskPayload).seq, msgId);
+    });
+    this.fostering = options.openFostering((result) => {
+      this.events.onEvent({ type: "result", result });
+      this.events.onWake();
     });
   }
 
@@ -59,25 +108,19 @@ export class HybridSwarm implements Swarm {
   }
 
   get hierarchical(): DeliveryCounts {
-    return addDeliveries([...this.byes.values()].map((bye) => bye.hierarchical));
+    return addDeliveries([...this.bequeathed, ...[...this.byes.values()].map((bye) => bye.hierarchical)]);
   }
 
   start(): void {
+    keepExits();
     this.bell.listen(this.events.onWake);
-    this.coordinators.forEach((id, n) => {
-      const spawned = this.options.startCoordinator(id, this.options.teams[n] as number);
-      if (spawned.status !== "started") {
-        this.options.onWarning(`coordinator ${id} did not start: ${spawned.detail}`);
-        this.events.onEvent({ type: "lost", coordinator: id, detail: spawned.detail });
-        return;
-      }
-      this.living.set(id, spawned.pid);
-      watchChild(spawned.pid, (exit) => this.exited(id, exit), true);
-    });
+    for (const place of this.places.values()) this.fill(place);
+    this.looking = setInterval(() => this.look(), limits.coordinatorLookMs);
   }
 
   dispatch(coordinator: string, tasks: readonly TaskPayload[]): void {
-    for (const task of tasks) this.post(coordinator, "task", task as unknown as Json);
+    const { epoch } = this.placeOf(coordinator);
+    for (const task of tasks) this.post(coordinator, "task", { ...task, epoch } as unknown as Json);
     this.outbox.flush();
   }
 
@@ -92,27 +135,62 @@ export class HybridSwarm implements Swarm {
   }
 
   stop(graceMs: number): void {
+    this.stopGraceMs = graceMs;
     this.stopAll({ grace_ms: graceMs });
+    this.fostering.stop(graceMs);
+  }
+
+  adopt(coordinator: string, task: TaskPayload): void {
+    const place = this.placeOf(coordinator);
+    const { seq, attempt } = task;
+    if (place.legacy?.handOver(task, this.fostering) !== true)
+      this.events.onEvent({ type: "untraced", attempt: { seq, attempt } });
   }
 
   async end(): Promise<void> {
+    this.ending = true;
+    clearInterval(this.looking);
     const ended = new Promise<void>((resolve) => {
       this.allEnded = resolve;
     });
     this.stopAll({ grace_ms: 0 });
     // One that does not end by itself is ended: nothing it leads is still needed.
     const kill = setTimeout(() => {
-      for (const pid of this.living.values()) signalGroup(pid, SIGKILL);
+      for (const { pid } of this.living) signalGroup(pid, SIGKILL);
     }, limits.coordinatorEndMs);
-    if (this.living.size > 0) await ended;
+    if (this.living.length > 0) await ended;
     clearTimeout(kill);
     this.bell.close();
     this.inbox.release();
     this.options.bus.unregister(masterId);
   }
 
+  private get living(): Place[] {
+    return [...this.places.values()].filter(({ pid }) => pid > 0);
+  }
+
+  private placeOf(id: string): Place {
+    return this.places.get(id) as Place;
+  }
+
+  /** Starts a process for the place. */
+  private fill(place: Place): void {
+    const { id, workers, backoff, liveness } = place;
+    const spawned = this.options.startCoordinator(id, workers);
+    backoff.tried(monotonicMs());
+    place.fenced = undefined;
+    if (spawned.status === "started") {
+      place.pid = spawned.pid;
+      liveness.begin(spawned.pid);
+      watchChild(spawned.pid, (exit) => this.exited(place, exit), true);
+      return;
+    }
+    this.options.onWarning(`coordinator ${id} did not start: ${spawned.detail}`);
+    this.lose(place, spawned.detail, []);
+  }
+
   private stopAll(payload: StopPayload): void {
-    for (const id of this.living.keys()) this.post(id, "stop", payload as unknown as Json);
+    for (const { id, epoch } of this.living) this.post(id, "stop", { ...payload, epoch } as unknown as Json);
     this.outbox.flush();
   }
 
@@ -122,11 +200,20 @@ export class HybridSwarm implements Swarm {
 
   private handle(message: Message): void {
     const { from, payload } = message;
-    if (message.type === "hello") this.events.onEvent({ type: "hello", coordinator: from });
-    else if (message.type === "result") {
+    const place = this.places.get(from);
+    if (place === undefined) return;
+    if (message.type === "hello" && isHello(payload)) {
+      place.epoch = payload.epoch;
+      this.events.onEvent({ type: "hello", coordinator: from, workers: payload.workers });
+      // It came while the run was ending, and was not told.
+      if (this.ending) this.stopAll({ grace_ms: 0 });
+    } else if (message.type === "result") {
       if (!this.tally.resultReceived(from, message.sequence, message.reply_to)) return;
       const result: unknown = payload;
-      if (isResult(result)) this.events.onEvent({ type: "result", result });
+      // What an old epoch says is refused: its tasks have been given to others.
+      if (!isResult(result) || result.epoch !== place.epoch) return;
+      place.owes.delete(result.seq);
+      this.events.onEvent({ type: "result", result });
     } else if (message.type === "bye" && isBye(payload)) {
       this.byes.set(from, payload);
       this.peakRssBytes += payload.peak_rss_bytes;
@@ -134,18 +221,69 @@ export class HybridSwarm implements Swarm {
     }
   }
 
-  private exited(id: string, exit: Exit): void {
-    this.living.delete(id);
+  private exited(place: Place, exit: Exit): void {
+    place.pid = 0;
     // What it sent before it ended counts.
     while (this.inbox.take((message) => this.handle(message)));
-    if (!this.byes.has(id)) {
-      const how = exit.signal > 0 ? `killed by signal ${exit.signal}` : `exit status ${exit.code}`;
-      const detail = `coordinator ${id} died (${how})`;
-      this.options.onWarning(`${detail}; its agents are ended, its tasks are retried where --retries allows`);
-      endDescendants(limits.endWaitMs, [...this.living.values()]);
-      this.events.onEvent({ type: "lost", coordinator: id, detail });
+    if (!this.byes.has(place.id)) {
+      const how = place.fenced ?? (exit.signal > 0 ? `killed by signal ${exit.signal}` : `exit status ${exit.code}`);
+      this.takeOver(place, how, place.fenced !== undefined ? "hung" : exit.signal > 0 ? "killed" : "exited");
     }
     this.events.onWake();
-    if (this.living.size === 0) this.allEnded();
+    if (this.living.length === 0) this.allEnded();
+  }
+
+  /** What its agents run is seen to its end, what it had not begun goes to others, and another may take its place. */
+  private takeOver(place: Place, how: string, cause: Failover["cause"]): void {
+    const { bus } = this.options;
+    const legacy = new Legacy(bus, place.id, place.epoch);
+    place.legacy = legacy;
+    for (const result of legacy.results) {
+      this.tally.withdraw(place.owes.get(result.seq) ?? "", true);
+      place.owes.delete(result.seq);
+      this.events.onEvent({ type: "result", result });
+    }
+    const owed = place.owes.size;
+    const begun = new Set(legacy.held.map(({ seq }) => seq));
+    const detail = `coordinator ${place.id} died (${how})`;
+    this.lose(place, detail, legacy.held);
+    const adopted = legacy.adopted;
+    if (this.stopGraceMs !== undefined) this.fostering.stop(this.stopGraceMs);
+    legacy.endRest();
+    for (const [seq, msgId] of place.owes) this.tally.withdraw(msgId, begun.has(seq));
+    place.owes.clear();
+    this.bequeathed.push(legacy.counts);
+    place.legacy = undefined;
+    const reassigned = Math.max(0, owed - adopted);
+    const at = unixSeconds();
+    this.events.onFailover({ coordinator: place.id, epoch: place.epoch, cause, at, adopted, reassigned });
+    if (!this.ending) {
+      this.options.onWarning(`${detail}: ${adopted} of its agents run on, ${reassigned} tasks are given to others`);
+    }
+  }
+
+  private lose(place: Place, detail: string, held: Legacy["held"]): void {
+    const returns = !this.ending && place.backoff.failed(monotonicMs());
+    if (!returns && !this.ending) {
+      this.options.onWarning(`coordinator ${place.id} is given up: ${place.backoff.verdict}; last: ${detail}`);
+    }
+    this.events.onEvent({ type: "lost", coordinator: place.id, detail, held, returns });
+  }
+
+  /** Who hangs is ended; who is due to come back and has something to do does. */
+  private look(): void {
+    const now = monotonicMs();
+    for (const place of this.places.values()) {
+      if (place.pid === 0) {
+        if (place.backoff.isDue(now) && this.events.wantsTeams()) this.fill(place);
+        continue;
+      }
+      const why = place.fenced === undefined && !this.byes.has(place.id) ? place.liveness.verdict(now) : undefined;
+      if (why === undefined) continue;
+      // First nothing of it is accepted any more, then it is ended: its exit is what makes us take over.
+      place.fenced = why;
+      this.options.bus.supersede(place.id);
+      signalGroup(place.pid, SIGKILL);
+    }
   }
 }

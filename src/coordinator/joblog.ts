@@ -1,36 +1,45 @@
-/** The joblog: GNU parallel's columns, one line per task when its final result is there, each line in one write. */
+/**
+ * The joblog: GNU parallel's columns, one line per task whose final result is there and whose output is out; so with
+ * `--keep-order` the lines come in the order of the tasks. Lines are written whole.
+ */
 import { CfnError } from "../errors.ts";
-import type { ResultPayload } from "../message/protocol.ts";
-import { closeFile, fileSize, O, openFile, readInto, seekTo, writeAll } from "../os/file.ts";
+import { closeFile, fileSize, O, openFile, writeAll } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { truncateFile } from "../os/truncate.ts";
+import type { TaskRecord } from "./record.ts";
 import { SeqSet } from "./seqset.ts";
-import { commandText, type TaskSpec } from "./spec.ts";
+import { visitWholeLines } from "./wholelines.ts";
 
 const HEADER = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
-const NEWLINE = 10;
+/** The columns before the command are never longer. */
+const LINE_BYTES = 4096;
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** Host is `:`, as for GNU parallel's local jobs; Send and Receive are the bytes of stdin and stdout. Pure. */
-export function joblogLine(task: TaskSpec, result: ResultPayload): string {
+export function joblogLine(record: TaskRecord): string {
   const fields = [
-    task.seq,
+    record.seq,
     ":",
-    result.started_at.toFixed(3),
-    (result.run_time_ms / 1000).toFixed(3).padStart(10),
-    task.input === undefined ? 0 : encoder.encode(task.input).length,
-    result.stdout_bytes,
-    result.exit_code,
-    result.signal,
-    commandText(task.run),
+    record.started_at.toFixed(3),
+    (record.run_time_ms / 1000).toFixed(3).padStart(10),
+    record.input_bytes,
+    record.stdout_bytes,
+    record.exit_code,
+    record.signal,
+    record.command,
   ];
   return `${fields.join("\t")}\n`;
 }
 
 export interface Joblog {
-  /** Tasks that an earlier run finished; with `resume` only. */
+  readonly path: string;
+  /** Tasks that it had when it was opened; with `resume` only. */
   readonly finished: SeqSet;
-  write(task: TaskSpec, result: ResultPayload): void;
+  /** When the task with this position began, as the joblog had it when it was opened: the column Starttime. */
+  startOf(seq: number): string | undefined;
+  /** Lines of `joblogLine`, in one write. */
+  write(lines: string): void;
   close(): void;
 }
 
@@ -44,44 +53,34 @@ export function openJoblog(path: string, resume: boolean): Joblog {
   const fd = openFile(path, O.RDWR | O.CREAT | O.APPEND | (resume ? 0 : O.TRUNC), 0o644);
   if (fd < 0) throw new CfnError("cannot_create", `cannot write the joblog ${path}: ${errorText(-fd)}`);
   const finished = new SeqSet();
-  const whole = resume ? readFinished(fd, path, finished) : 0;
+  const whole = resume ? readFinished(fd, path, (seq) => finished.add(seq)) : 0;
   if (resume && fileSize(fd) > whole) truncateFile(fd, whole);
-  const append = (text: string): void => {
+  const write = (text: string): void => {
     const wrote = writeAll(fd, encoder.encode(text));
     if (wrote < 0) throw new CfnError("cannot_create", `cannot write the joblog ${path}: ${errorText(-wrote)}`);
   };
-  if (whole === 0) append(HEADER);
-  return {
-    finished,
-    write: (task, result) => append(joblogLine(task, result)),
-    close: () => closeFile(fd),
+  if (whole === 0) write(HEADER);
+  const startOf = (wanted: number): string | undefined => {
+    let start: string | undefined;
+    readFinished(fd, path, (seq, fields) => {
+      if (seq === wanted) start ??= fields[2];
+    });
+    return start;
   };
+  return { path, finished, startOf, write, close: () => closeFile(fd) };
 }
 
 /** Returns how many bytes its whole lines are. */
-function readFinished(fd: number, path: string, finished: SeqSet): number {
-  seekTo(fd, 0);
-  const chunk = new Uint8Array(64 * 1024);
-  let rest = new Uint8Array(0);
-  let whole = 0;
+function readFinished(fd: number, path: string, visit: (seq: number, fields: readonly string[]) => void): number {
   let first = true;
-  for (let got = readInto(fd, chunk); got > 0; got = readInto(fd, chunk)) {
-    const bytes = new Uint8Array(rest.length + got);
-    bytes.set(rest);
-    bytes.set(chunk.subarray(0, got), rest.length);
-    let at = 0;
-    for (let end = bytes.indexOf(NEWLINE, at); end >= 0; end = bytes.indexOf(NEWLINE, at)) {
-      const line = new TextDecoder().decode(bytes.subarray(at, Math.min(end, at + 4096)));
-      if (first && !line.startsWith("Seq\t")) {
-        throw new CfnError("malformed", `${path} is not a joblog: its first line does not begin with Seq`);
-      }
-      const seq = Number(line.slice(0, line.indexOf("\t")));
-      if (!first && Number.isSafeInteger(seq) && seq > 0) finished.add(seq);
-      first = false;
-      whole += end + 1 - at;
-      at = end + 1;
+  return visitWholeLines(fd, LINE_BYTES, (bytes) => {
+    const line = decoder.decode(bytes);
+    if (first && !line.startsWith("Seq\t")) {
+      throw new CfnError("malformed", `${path} is not a joblog: its first line does not begin with Seq`);
     }
-    rest = bytes.subarray(at);
-  }
-  return whole;
+    const fields = first ? [] : line.split("\t", 4);
+    const seq = Number(fields[0]);
+    if (Number.isSafeInteger(seq) && seq > 0) visit(seq, fields);
+    first = false;
+  });
 }

@@ -11,16 +11,16 @@ import { reapNow } from "../os/reap.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
-import type { Joblog } from "./joblog.ts";
+import type { Guardian } from "./guardian.ts";
 import { LatencyCounts } from "./latency.ts";
-
 import type { Output } from "./output.ts";
 import { progressText } from "./progress.ts";
-import { deliveryReports, Failures, type RunReport } from "./report.ts";
+import type { Recorder } from "./recorder.ts";
+import { deliveryReports, type Failures, type RunReport } from "./report.ts";
 import type { Shape } from "./shape.ts";
 import type { TaskSource } from "./source.ts";
 import { taskPayload } from "./spec.ts";
-import type { Swarm, SwarmEvents } from "./swarm.ts";
+import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
 
 export interface RunOptions {
   readonly runId: string;
@@ -33,14 +33,18 @@ export interface RunOptions {
   readonly timeoutMs: number | undefined;
   /** CFN_MAX_COORDINATION_TIME. */
   readonly runTimeMs: number | undefined;
-  readonly joblog: Joblog | undefined;
   readonly lineBuffer: boolean;
   readonly openSwarm: (events: SwarmEvents) => Swarm;
-  readonly openOutput: (onFailure: (error: unknown) => void) => Output;
+  readonly openRecorder: (retried: () => number, onFailure: (error: unknown) => void) => Recorder;
+  /** Its output goes to the recorder when it is out. */
+  readonly openOutput: (recorder: Recorder, onFailure: (error: unknown) => void) => Output;
   /** Given where the report is wanted: it looks at every file of the bus. */
   readonly busBytes: (() => number) | undefined;
+  /** In how many places the bus was found damaged. */
+  readonly busDamaged: () => number;
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
+  readonly guardian: Guardian;
   readonly onProgress: ((text: string) => void) | undefined;
   readonly onWarning: (text: string) => void;
 }
@@ -49,6 +53,8 @@ export interface RunEnd {
   readonly report: RunReport;
   /** What ended the reading of tasks or the printing of output, if anything did. */
   readonly failure: unknown;
+  /** Whether the list was read to its end and every task of it has its result. */
+  readonly finished: boolean;
   /** Processes that could not be ended. */
   readonly left: readonly number[];
 }
@@ -65,29 +71,51 @@ export class Run {
   private readonly swarm: Swarm;
   private readonly output: Output;
   private readonly latency = { task: new LatencyCounts(), result: new LatencyCounts() };
-  private readonly failures = new Failures();
+  private readonly recorder: Recorder;
+  private readonly failures: Failures;
   /** When the attempt under way was published, Unix milliseconds. */
   private readonly publishedAt = new Map<number, number>();
   private readonly outgoing = new Map<string, TaskPayload[]>();
   private readonly startMs = monotonicMs();
+  private readonly failovers: Failover[];
+  /** What the first attempt at a task is numbered: higher than any of an earlier execution of the run. */
+  private readonly firstAttempt: number;
   private firstSpawn = Number.POSITIVE_INFINITY;
   private lastSpawn = 0;
   private countedMs = 0;
   private failure: unknown;
   private total: number | undefined;
+  private listRead = false;
   private turning = false;
   private lost = false;
+  private closed = false;
   private changed: () => void = () => undefined;
   private over: () => void = () => undefined;
   private readonly peak = { bus: 0, fds: 0 };
 
   constructor(private readonly options: RunOptions) {
     const { shape, oneTaskEach, retries, halt } = options;
-    const events: SwarmEvents = { onEvent: (event) => this.handle(event), onWake: () => void this.turn() };
+    const events: SwarmEvents = {
+      onEvent: (event) => this.handle(event),
+      onWake: () => void this.turn(),
+      onFailover: (failover) => {
+        this.failovers.push(failover);
+        this.recorder.failover(failover);
+      },
+      wantsTeams: () => this.state.wantsTeams,
+    };
     this.swarm = options.openSwarm(events);
     const teams = this.swarm.coordinators.map((id, n) => ({ id, workers: shape.teams[n] as number }));
-    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs: limits.killGraceMs });
-    this.output = options.openOutput((error) => this.fail(error));
+    const onFailure = (error: unknown): void => this.fail(error);
+    this.recorder = options.openRecorder(() => this.state.counts.retried, onFailure);
+    const { counts: earlier, failures, attempts, failovers } = this.recorder.earlier;
+    this.failures = failures;
+    this.failovers = [...failovers];
+    this.firstAttempt = attempts + 1;
+    const { killGraceMs } = limits;
+    const { firstAttempt } = this;
+    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier });
+    this.output = options.openOutput(this.recorder, onFailure);
   }
 
   /** Resolves when every task has its result and nothing of the run is left but its bus. */
@@ -100,15 +128,18 @@ export class Run {
     if (lineBuffer) timers.push(setInterval(() => this.output.follow(this.state.underWay()), FOLLOW_MS));
     if (onProgress !== undefined) timers.push(setInterval(() => this.progress(), limits.pollMs));
     const limit = setTimeout(() => this.stop("timed_out", limits.killGraceMs), runTimeMs ?? 2 ** 31 - 1);
+    this.options.guardian.ready();
     this.swarm.start();
     await this.readTasks();
     this.handle({ type: "tasks_ended" });
     this.total = this.state.counts.total;
     await this.turn();
     await over;
+    this.options.guardian.over();
     clearTimeout(limit);
     for (const timer of timers) clearInterval(timer);
     await this.output.end();
+    this.recorder.flush();
     this.sample();
     // Without a bus nobody can be asked to end: `finish` ends every descendant in any case.
     if (!this.lost) await this.swarm.end();
@@ -122,7 +153,7 @@ export class Run {
   }
 
   private async readTasks(): Promise<void> {
-    const { source, joblog } = this.options;
+    const { source } = this.options;
     let reading: Promise<void> | undefined;
     let handled = 0;
     let burst = FIRST_BURST;
@@ -134,7 +165,10 @@ export class Run {
           continue;
         }
         const next = source.next();
-        if (next === "end") return;
+        if (next === "end") {
+          this.listRead = true;
+          return;
+        }
         if (next === "wait") {
           this.flush();
           reading ??= source.more().finally(() => {
@@ -142,7 +176,7 @@ export class Run {
           });
           // Input may be long in coming; a run that ends meanwhile does not wait for it.
           await Promise.race([reading, this.change()]);
-        } else if (joblog?.finished.has(next.seq) !== true) this.handle({ type: "task_available", task: next });
+        } else if (!this.recorder.has(next.seq)) this.handle({ type: "task_available", task: next });
         if (++handled === burst) {
           handled = 0;
           burst = Math.min(2 * burst, BURST);
@@ -168,14 +202,14 @@ export class Run {
   }
 
   private async turn(): Promise<void> {
-    if (this.turning) return;
+    if (this.turning || this.closed) return;
     this.turning = true;
-    while (this.swarm.turn()) {
+    while (!this.closed && this.swarm.turn()) {
       this.flush();
       this.changed();
       await nextTurn();
     }
-    this.flush();
+    if (!this.closed) this.flush();
     this.turning = false;
     this.changed();
     if (this.state.done && this.countedMs === 0) {
@@ -187,26 +221,29 @@ export class Run {
   private handle(event: RunEvent): void {
     if (event.type === "result") this.measure(event.result);
     for (const command of this.state.handle(event)) this.perform(command);
+    if (event.type === "lost") this.flush();
   }
 
   private perform(command: RunCommand): void {
     switch (command.type) {
       case "dispatch": {
         const { coordinator, task, attempt } = command;
+        this.recorder.attempt(attempt);
         const payload = taskPayload(task, attempt, this.options.timeoutMs);
         const batch = this.outgoing.get(coordinator);
         if (batch === undefined) this.outgoing.set(coordinator, [payload]);
         else batch.push(payload);
         return;
       }
+      case "adopt":
+        this.swarm.adopt(command.coordinator, taskPayload(command.task, command.attempt, this.options.timeoutMs));
+        return;
       case "discard":
         this.output.discard(command.result);
         return;
       case "settle": {
         const { task, result } = command;
         if (!succeeded(result)) this.failures.add(result);
-        // A cancelled task is not logged: `--resume` runs it again.
-        if (result.reason !== "cancelled") this.log(() => this.options.joblog?.write(task, result));
         this.output.add(task, result);
         return;
       }
@@ -225,14 +262,6 @@ export class Run {
       const now = unixSeconds() * 1000;
       for (const task of tasks) this.publishedAt.set(task.seq, now);
       this.swarm.dispatch(coordinator, tasks);
-    }
-  }
-
-  private log(write: () => void): void {
-    try {
-      write();
-    } catch (error) {
-      this.fail(error);
     }
   }
 
@@ -263,7 +292,7 @@ export class Run {
     const startedMs = started_at * 1000;
     this.latency.task.add(startedMs - published);
     this.latency.result.add(unixSeconds() * 1000 - (startedMs + run_time_ms));
-    if (attempt > 1 || seq > this.options.shape.workers) return;
+    if (attempt > this.firstAttempt || seq > this.options.shape.workers) return;
     this.firstSpawn = Math.min(this.firstSpawn, startedMs);
     this.lastSpawn = Math.max(this.lastSpawn, startedMs);
   }
@@ -276,15 +305,19 @@ export class Run {
 
   private progress(): void {
     const { counts, active } = this.state;
-    this.options.onProgress?.(
-      progressText({ counts, total: this.total, active, elapsedMs: monotonicMs() - this.startMs }),
-    );
+    const elapsedMs = monotonicMs() - this.startMs;
+    const earlier = this.recorder.earlier.seqs.size;
+    this.options.onProgress?.(progressText({ counts, total: this.total, active, earlier, elapsedMs }));
   }
 
   private finish(): RunEnd {
+    // Whoever is still to wake us finds no bus any more.
+    this.closed = true;
     const { runId, shape } = this.options;
-    awaitDying();
-    const orphans = endDescendants(limits.endWaitMs);
+    const { pid } = this.options.guardian;
+    const spared = pid > 0 ? [pid] : [];
+    awaitDying(spared.length);
+    const orphans = endDescendants(limits.endWaitMs, spared);
     const { mesh, hierarchical } = this.swarm;
     const report: RunReport = {
       schema: "cfn.run/1",
@@ -308,18 +341,22 @@ export class Run {
       },
       failures: this.failures.listed,
       failures_omitted: this.failures.omitted,
+      failovers: this.failovers,
       orphans_ended: orphans.ended,
+      orphans_left: orphans.left.length,
+      bus_damaged: this.options.busDamaged(),
     };
-    return { report, failure: this.failure, left: orphans.left };
+    const finished = this.listRead && report.tasks.cancelled === 0 && this.failure === undefined;
+    return { report, failure: this.failure, finished, left: orphans.left };
   }
 }
 
 /**
  * What has been killed with its agent takes a moment to die, and is no orphan. Blocks, at most `DYING_MS` and only while
- * there is a descendant.
+ * there is a descendant beside the `spared` ones.
  */
-function awaitDying(): void {
-  for (const until = monotonicMs() + DYING_MS; monotonicMs() < until && descendantsOf(process.pid).length > 0; ) {
+function awaitDying(spared: number): void {
+  for (const until = monotonicMs() + DYING_MS; monotonicMs() < until && descendantsOf(process.pid).length > spared; ) {
     reapNow();
     sleepMs(1);
   }

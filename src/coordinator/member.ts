@@ -1,8 +1,13 @@
 /**
  * A coordinator of a hybrid swarm: takes tasks from the master, leads its team, sends the results back. Its life:
  * hello → tasks and results → stop → results of what was ended → bye.
+ *
+ * It may die at any moment. What it has taken off its inbox and not answered is in its roster (`bus/roster.ts`) or is still
+ * the master's to give anew: a result is taken off only when it has been passed on. Its epoch is its id's incarnation on the bus:
+ * once the master has raised that, this process is not meant any more, and ends at its next look without touching its agents.
  */
 import type { Bell, Bus } from "../bus/contract.ts";
+import { Roster } from "../bus/roster.ts";
 import { limits } from "../limits.ts";
 import type { Json, Message } from "../message/message.ts";
 import type { ByePayload, HelloPayload, ResultPayload } from "../message/protocol.ts";
@@ -23,53 +28,80 @@ export interface MemberOptions {
 }
 
 export class Member {
+  /** Which of the processes that have led this team it is, from 1. */
+  readonly epoch: number;
   private readonly team: Team;
   private readonly inbox: Inbox;
   private readonly outbox: Postbox;
   private readonly host: Hosting;
   private readonly bell: Bell;
+  private readonly roster: Roster;
   /** By which message each task came: its result names it. */
   private readonly taskMsgIds = new Map<number, string>();
+  /** Messages read, and not yet taken off the bus. */
+  private unpassed = 0;
   private stopping = false;
   private fdsMax = 0;
   private turning = false;
-  private ended: () => void = () => undefined;
+  /** The bus may be closed. */
+  private over = false;
+  private ended: (how: "done" | "superseded") => void = () => undefined;
 
+  /** Throws CfnError where the bus has no room, or its inbox is somebody else's. */
   constructor(private readonly options: MemberOptions) {
     const { bus, id, runId, seats } = options;
     bus.register({ id, role: "coordinator", team: options.master });
+    this.epoch = bus.incarnation(id);
     this.inbox = new Inbox(bus, id);
     this.bell = bus.bell();
     this.bell.arm(id, "control");
     this.outbox = new Postbox(bus);
+    this.roster = new Roster(bus.info.dir, id, this.epoch, seats.length);
     // Before the seats are taken: the master makes the first tasks ready meanwhile.
-    const hello: HelloPayload = { pid: process.pid, workers: seats.length };
-    this.post("hello", hello as unknown as Json);
-    this.outbox.flush();
-    this.team = new Team({ bus, id, runId, seats, onResult: (result) => this.passOn(result) });
-    this.host = options.openHost({ lead: id, seats, onResults: () => void this.turn() });
+    if (this.epoch === 1) this.greet(seats.length);
+    this.team = new Team({ bus, id, runId, onResult: (result) => this.passOn(result) });
+    this.host = options.openHost({
+      lead: id,
+      seats,
+      succession: { epoch: this.epoch, roster: this.roster },
+      onResults: () => void this.turn(),
+      onSeats: (more) => {
+        this.team.seat(more);
+        this.greet(this.host.seats.length);
+      },
+    });
     this.team.serveBy(this.host);
+    if (this.epoch > 1) this.greet(this.host.seats.length);
   }
 
-  /** Resolves after `bye`, when nothing of this coordinator is left on the bus. */
-  async run(): Promise<void> {
+  /** Resolves after `bye`, when nothing of this coordinator is left on the bus; or when another is meant now. */
+  async run(): Promise<"done" | "superseded"> {
     this.bell.listen(() => void this.turn());
     const tick = setInterval(() => void this.turn(), limits.pollMs);
-    const over = new Promise<void>((resolve) => {
+    const over = new Promise<"done" | "superseded">((resolve) => {
       this.ended = resolve;
     });
     void this.turn();
-    await over;
+    const how = await over;
+    this.over = true;
     clearInterval(tick);
+    if (how === "superseded") return how;
     this.bell.close();
     this.inbox.release();
     this.options.bus.unregister(this.options.id);
+    return how;
   }
 
   /** The master is gone: ends the agents. Nobody reads results any more, so nothing else is waited for. */
   async abandon(graceMs: number): Promise<void> {
     this.cancelQueued();
     await this.host.stop(graceMs);
+  }
+
+  private greet(workers: number): void {
+    const hello: HelloPayload = { pid: process.pid, epoch: this.epoch, workers };
+    this.post("hello", hello as unknown as Json);
+    this.outbox.flush();
   }
 
   private stop(graceMs: number): void {
@@ -79,18 +111,34 @@ export class Member {
   }
 
   private async turn(): Promise<void> {
-    if (this.turning) return;
+    if (this.turning || this.over) return;
+    if (this.options.bus.incarnation(this.options.id) !== this.epoch) return this.ended("superseded");
     this.turning = true;
-    while (this.inbox.take((message) => this.handle(message))) {
+    let sent = this.pass();
+    while (sent && !this.over) {
+      const mail = this.inbox.read();
+      if (mail.length === 0) break;
+      this.unpassed = mail.length;
+      for (const { message } of mail) this.handle(message);
       this.team.assign();
-      this.outbox.flush();
+      sent = this.pass();
       await nextTurn();
     }
+    if (this.over) return;
     this.team.assign();
-    const sent = this.outbox.flush();
+    sent &&= this.outbox.flush();
+    this.roster.count(this.team.tally.delivery());
     this.turning = false;
     if (!sent) setTimeout(() => void this.turn(), limits.fullRetryMs);
     if (this.stopping && sent && this.team.load === 0) this.end();
+  }
+
+  /** Sends what waits, and takes off the bus the mail that it followed from. False if the bus has no room for it now. */
+  private pass(): boolean {
+    if (!this.outbox.flush()) return false;
+    if (this.unpassed > 0) this.inbox.ack(this.unpassed);
+    this.unpassed = 0;
+    return true;
   }
 
   private handle(message: Message): void {
@@ -98,9 +146,12 @@ export class Member {
     if (message.type === "result") this.team.received(message);
     else if (message.from !== this.options.master) return;
     else if (message.type === "task" && isTask(payload)) {
+      // One for a predecessor: the master has given it to somebody else.
+      if (payload.epoch !== this.epoch) return;
       this.taskMsgIds.set(payload.seq, message.msg_id);
       this.team.give(payload);
     } else if (message.type === "stop" && isStop(payload)) {
+      if (payload.epoch !== this.epoch) return;
       this.fdsMax = Math.max(this.fdsMax, openDescriptors());
       if (payload.finish === true) this.cancelQueued();
       else this.stop(payload.grace_ms);
@@ -140,7 +191,7 @@ export class Member {
     };
     this.post("bye", bye as unknown as Json);
     const leave = (): void => {
-      if (this.outbox.flush()) this.ended();
+      if (this.outbox.flush()) this.ended("done");
       else setTimeout(leave, limits.pollMs);
     };
     leave();

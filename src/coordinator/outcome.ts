@@ -28,5 +28,6 @@ export function unreportedResult(
 /** Of a task that a coordinator had and no worker. */
 export function cancelledUnbegun(task: TaskPayload): ResultPayload {
   const named = { id: task.task_id, seq: task.seq };
-  return unreportedResult(named, task.attempt, "cancelled", "the run ended before it began", "");
+  const result = unreportedResult(named, task.attempt, "cancelled", "the run ended before it began", "");
+  return task.epoch === undefined ? result : { ...result, epoch: task.epoch };
 }

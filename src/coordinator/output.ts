@@ -1,6 +1,7 @@
 /**
  * What the run prints, and what becomes of the agents' output files. One task at a time, so that no two agents' output
- * mixes. An entry goes through: (keep-order: wait for its turn) → print → store in the results folder or remove.
+ * mixes. An entry goes through: (keep-order: wait for its turn) → print → store in the results folder or remove → when all
+ * of it has been written: `onOut`, which records it.
  */
 import { limits } from "../limits.ts";
 import { type ResultPayload, spoolPath } from "../message/protocol.ts";
@@ -21,6 +22,8 @@ export interface OutputOptions {
   readonly results: ResultFolders | undefined;
   /** The first task of this run that has not been finished by an earlier one: what keep-order begins with. */
   readonly isSkipped: (seq: number) => boolean;
+  /** The task's output has been printed and stored; not called for what could not be. */
+  readonly onOut: (task: TaskSpec, result: ResultPayload) => void;
   /** Nothing can be printed any more. Called once. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -48,6 +51,8 @@ export class Output {
   /** Finished out of turn (keep-order). */
   private readonly early = new Map<number, Entry>();
   private nextSeq = 1;
+  /** Handed to the sinks, which may not have written it yet. */
+  private unwritten: Entry[] = [];
   private readonly following = new Map<string, Following>();
   private printing: Promise<void> | undefined;
   private failed = false;
@@ -137,13 +142,22 @@ export class Output {
         const silent = stdout_bytes + stderr_bytes === 0 && !this.options.json;
         if (!this.failed && !silent) await this.print(entry);
         this.dispose(entry);
+        this.unwritten.push(entry);
+        if (this.unwritten.length >= limits.resultsPerFlush) await this.release();
       }
-      if (this.failed) return;
-      await this.stdout.flush();
-      await this.stderr.flush();
+      await this.release();
     } catch (error) {
       this.fail(error);
     }
+  }
+
+  private async release(): Promise<void> {
+    if (this.failed) return;
+    await this.stdout.flush();
+    await this.stderr.flush();
+    const written = this.unwritten;
+    this.unwritten = [];
+    for (const { task, result } of written) this.options.onOut(task, result);
   }
 
   private fail(error: unknown): void {
@@ -215,7 +229,7 @@ export class Output {
   private dispose({ task, result }: Entry): void {
     const { spool, results } = this.options;
     // What never ran has no output.
-    if (results !== undefined && result.started_at > 0) {
+    if (results !== undefined && result.started_at > 0 && result.reason !== "not_started") {
       const path = (stream: "out" | "err") => spoolPath(spool, task.seq, result.attempt, stream);
       results.store(task, path("out"), path("err"));
     }

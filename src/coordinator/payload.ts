@@ -1,5 +1,5 @@
 /** Whether a payload is what its message type says: other processes of this user can write to the bus as well. Pure. */
-import type { ByePayload, ResultPayload, StopPayload, TaskPayload } from "../message/protocol.ts";
+import type { ByePayload, HelloPayload, ResultPayload, StopPayload, TaskPayload } from "../message/protocol.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -41,10 +41,16 @@ export function isStop(value: unknown): value is StopPayload {
   return isObject(value) && have(value, "number", "grace_ms");
 }
 
+export function isHello(value: unknown): value is HelloPayload {
+  return isObject(value) && have(value, "number", "pid", "epoch", "workers");
+}
+
 export function isBye(value: unknown): value is ByePayload {
   if (!isObject(value) || !have(value, "number", "peak_rss_bytes", "open_fds_max")) return false;
   const counts = value["hierarchical"];
   return (
-    isObject(counts) && have(counts, "number", "expected", "delivered", "duplicates") && Array.isArray(counts["lost"])
+    isObject(counts) &&
+    have(counts, "number", "expected", "delivered", "duplicates", "withdrawn") &&
+    Array.isArray(counts["lost"])
   );
 }

@@ -19,11 +19,20 @@ export class Inbox {
     this.lease = lease;
   }
 
-  /** Hands over what has arrived, at most `READ_MOST` messages, and acknowledges it afterwards. False if there was nothing. */
+  /** What has arrived, at most `READ_MOST` messages; the next call gives them again until they are acknowledged. */
+  read(): Delivery[] {
+    return this.lease.read(READ_MOST);
+  }
+
+  ack(count: number): void {
+    this.lease.ack(count);
+  }
+
+  /** Hands over what has arrived and acknowledges it afterwards. False if there was nothing. */
   take(handle: (message: Message) => void): boolean {
-    const deliveries: Delivery[] = this.lease.read(READ_MOST);
+    const deliveries = this.read();
     for (const { message } of deliveries) handle(message);
-    if (deliveries.length > 0) this.lease.ack(deliveries.length);
+    if (deliveries.length > 0) this.ack(deliveries.length);
     return deliveries.length > 0;
   }
 

@@ -6,17 +6,19 @@ export interface ProgressView {
   /** Undefined while the task list has not been read to its end. */
   readonly total: number | undefined;
   readonly active: number;
+  /** How many of the results an earlier execution of the run had: they say nothing about its speed. */
+  readonly earlier: number;
   readonly elapsedMs: number;
 }
 
-export function progressText({ counts, total, active, elapsedMs }: ProgressView): string {
+export function progressText({ counts, total, active, earlier, elapsedMs }: ProgressView): string {
   const unsuccessful = counts.failed + counts.timed_out + counts.cancelled;
   const done = counts.completed + unsuccessful;
-  const perSecond = elapsedMs > 0 ? (done * 1000) / elapsedMs : 0;
+  const perSecond = elapsedMs > 0 ? ((done - earlier) * 1000) / elapsedMs : 0;
   const parts = [`${done}${total === undefined ? "" : `/${total}`} done`];
   if (unsuccessful > 0) parts.push(`${unsuccessful} not successful`);
   parts.push(`${active} active`, `${perSecond.toFixed(perSecond < 10 ? 1 : 0)}/s`);
-  if (total !== undefined && done > 0 && done < total) parts.push(`ETA ${clock((total - done) / perSecond)}`);
+  if (total !== undefined && done > earlier && done < total) parts.push(`ETA ${clock((total - done) / perSecond)}`);
   return parts.join(" · ");
 }
 

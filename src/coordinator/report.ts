@@ -6,6 +6,7 @@ import { replaceFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import type { TaskCounts } from "./decide.ts";
 import type { Quantiles } from "./latency.ts";
+import type { Failover } from "./swarm.ts";
 import { addDeliveries, type DeliveryCounts, deliveryRate } from "./tally.ts";
 
 interface DeliveryReport extends DeliveryCounts {
@@ -40,6 +41,12 @@ export interface RunReport {
   readonly failures_omitted: number;
   /** Processes that agents had left behind and that were ended with the run. */
   readonly orphans_ended: number;
+  /** Those that could not be: in uninterruptible sleep, or another user's. */
+  readonly orphans_left: number;
+  /** Coordinators that died, and what became of their teams. */
+  readonly failovers: readonly Failover[];
+  /** Places in which the run's bus was found damaged, and mended. */
+  readonly bus_damaged: number;
 }
 
 const withRate = (counts: DeliveryCounts): DeliveryReport => ({ ...counts, rate: deliveryRate(counts) });

@@ -3,9 +3,10 @@
  * plain line or the task's id, with what a file name cannot hold written as GNU parallel writes it.
  */
 import { CfnError } from "../errors.ts";
-import { makeDirectory, readText, replaceFile, statPath } from "../os/file.ts";
+import { makeDirectory, readText, replaceFile, statPath, unlinkFile } from "../os/file.ts";
 import { E, errorText } from "../os/libc.ts";
 import { moveFile } from "../os/move.ts";
+import { listDirectory } from "../os/tree.ts";
 import { commandText, type TaskSpec } from "./spec.ts";
 
 const NAME_BYTES_MOST = 200;
@@ -51,8 +52,7 @@ export class ResultFolders {
     const name = folderName(task.label, task.seq);
     for (const folder of [`${this.root}/${name}`, `${this.root}/${name}\\${task.seq}`]) {
       const made = makeDirectory(folder, 0o755);
-      // Its own folder, of an earlier run over the same list, is filled again.
-      if (made === 0 || (made === -E.EXIST && readText(`${folder}/seq`)?.trim() === String(task.seq))) {
+      if (made === 0 || (made === -E.EXIST && mayFill(folder, task.seq))) {
         const wrote = replaceFile(`${folder}/seq`, `${task.seq}\n`, 0o644);
         if (wrote < 0) throw new CfnError("cannot_create", `cannot write ${folder}/seq: ${errorText(-wrote)}`);
         return folder;
@@ -66,6 +66,16 @@ export class ResultFolders {
       "name another --results",
     );
   }
+}
+
+/** The task's own folder, of an earlier run over the same list; or one whose maker died before it had written the seq. */
+function mayFill(folder: string, seq: number): boolean {
+  const text = readText(`${folder}/seq`);
+  if (text !== undefined) return text.trim() === String(seq);
+  const names = listDirectory(folder);
+  if (!names.every((name) => name.startsWith(".seq."))) return false;
+  for (const name of names) unlinkFile(`${folder}/${name}`);
+  return statPath(folder)?.type === "directory";
 }
 
 function make(path: string): void {

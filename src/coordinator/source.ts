@@ -1,4 +1,6 @@
 /** Where a run's tasks come from. */
+import type { CfnError } from "../errors.ts";
+import { statPath } from "../os/file.ts";
 import type { TaskSpec } from "./spec.ts";
 
 export interface TaskSource {
@@ -8,6 +10,19 @@ export interface TaskSource {
   more(): Promise<void>;
   close(): void;
 }
+
+/** How a list that came by a pipe is kept, and read again. */
+export interface TaskCopy {
+  /** Gets the bytes as they are read, before a task of theirs is given out; undefined at the end. */
+  readonly copyInput?: (bytes: Uint8Array | undefined) => void;
+  /** The copy to read instead. */
+  readonly replayed?: string;
+  /** What to say at its end where the copy has lost some of it. */
+  readonly lost?: CfnError;
+}
+
+/** Whether the list can be read only once: stdin, a pipe, a device. */
+export const comesOnce = (file: string): boolean => file === "-" || statPath(file, true)?.type !== "file";
 
 /** Without a task list: the command, once for each of `count` agents. */
 export function commandForEach(command: readonly string[], count: number): TaskSource {

@@ -16,14 +16,17 @@ const outside = (tmp: string | undefined, runId: string): string => `${temporary
 
 const freeBytes = (path: string): number => (isWritable(path) ? (fileSystemSpace(path)?.freeBytes ?? 0) : 0);
 
-/** Makes the directory of a run's output, 0700. `tmp` is TMPDIR. Throws CfnError("cannot_create"). */
-export function makeSpool(busDir: string, tmp: string | undefined, runId: string): string {
-  const besideBus = fileSystemSpace(busDir)?.freeBytes ?? 0;
+/** Where the output of a run will be. `tmp` is TMPDIR; `place` is a directory of the bus's file system. */
+export function planSpool(busDir: string, place: string, tmp: string | undefined, runId: string): string {
+  const besideBus = fileSystemSpace(place)?.freeBytes ?? 0;
   const elsewhere = besideBus < limits.spoolBytesLeast && freeBytes(temporary(tmp)) > besideBus;
-  const path = elsewhere ? outside(tmp, runId) : `${busDir}/spool`;
+  return elsewhere ? outside(tmp, runId) : `${busDir}/spool`;
+}
+
+/** Makes the directory of a run's output, 0700. Throws CfnError("cannot_create"). */
+export function makeSpool(path: string): void {
   const made = makeDirectory(path, 0o700);
   if (made < 0) throw new CfnError("cannot_create", `cannot create ${path}: ${errorText(-made)}`, "set TMPDIR");
-  return path;
 }
 
 /** Removes the output that a dead run left outside its bus. */

@@ -10,12 +10,15 @@ export interface DeliveryCounts {
   readonly duplicates: number;
   /** Ids of messages sent and never received; of a result that never came, `result-of:` and the id of its task. */
   readonly lost: readonly string[];
+  /** No longer expected because the coordinator that they were for, or were to come from, has died. */
+  readonly withdrawn: number;
 }
 
 export class Tally {
   private expected = 0;
   private delivered = 0;
   private duplicates = 0;
+  private withdrawn = 0;
   private readonly tasks = new Set<string>();
   private readonly results = new Set<string>();
   private readonly lastSequence = new Map<string, number>();
@@ -47,9 +50,26 @@ export class Tally {
     return true;
   }
 
+  /**
+   * The receiver of this task message has died: its result is not expected any more, nor its receipt, unless it is known to
+   * have been `received`.
+   */
+  withdraw(taskMsgId: string, received: boolean): void {
+    if (!this.results.delete(taskMsgId)) return;
+    this.expected--;
+    this.withdrawn++;
+    if (!this.tasks.delete(taskMsgId)) return;
+    if (received) this.delivered++;
+    else {
+      this.expected--;
+      this.withdrawn++;
+    }
+  }
+
   delivery(): DeliveryCounts {
     const lost = [...this.tasks, ...[...this.results].map((id) => `result-of:${id}`)];
-    return { expected: this.expected, delivered: this.delivered, duplicates: this.duplicates, lost };
+    const { expected, delivered, duplicates, withdrawn } = this;
+    return { expected, delivered, duplicates, lost, withdrawn };
   }
 }
 
@@ -59,6 +79,7 @@ export function addDeliveries(parts: readonly DeliveryCounts[]): DeliveryCounts 
     delivered: parts.reduce((sum, part) => sum + part.delivered, 0),
     duplicates: parts.reduce((sum, part) => sum + part.duplicates, 0),
     lost: parts.flatMap((part) => part.lost),
+    withdrawn: parts.reduce((sum, part) => sum + part.withdrawn, 0),
   };
 }
 

@@ -11,7 +11,7 @@ import { readSome } from "../os/stream.ts";
 import { parseYaml } from "../os/yaml.ts";
 import { ArraySplitter, decodePiece, LineSplitter, type Splitter } from "./lines.ts";
 import { lineTask, readTask } from "./reading.ts";
-import type { TaskSource } from "./source.ts";
+import type { TaskCopy, TaskSource } from "./source.ts";
 import type { TaskSpec } from "./spec.ts";
 
 type TaskFormat = "jsonl" | "json" | "yaml" | "lines";
@@ -31,7 +31,7 @@ export function taskFormat(name: string, hasCommand: boolean): TaskFormat {
  *
  * @throws CfnError not_found or malformed (a directory), usage (plain lines and no command)
  */
-export function openTasks(file: string, command: readonly string[]): TaskSource {
+export function openTasks(file: string, command: readonly string[], copy: TaskCopy = {}): TaskSource {
   const name = file === "-" ? "stdin" : file;
   const format = taskFormat(file, command.length > 0);
   if (/\.(txt|list|lst)$/i.test(file) && command.length === 0) {
@@ -41,57 +41,71 @@ export function openTasks(file: string, command: readonly string[]): TaskSource 
       "add one after --",
     );
   }
+  const path = copy.replayed ?? file;
   let fd = 0;
-  if (file !== "-") {
-    if (statPath(file, true)?.type === "directory") {
+  if (path !== "-") {
+    if (statPath(path, true)?.type === "directory") {
       throw new CfnError(
         "malformed",
         `the task file ${file} is a directory`,
         "name a file of JSONL, JSON, YAML or plain lines",
       );
     }
-    fd = openFile(file, O.RDONLY);
-    if (fd < 0) throw new CfnError("not_found", `cannot read the task file ${file}: ${errorText(-fd)}`);
+    fd = openFile(path, O.RDONLY);
+    if (fd < 0) throw new CfnError("not_found", `cannot read the task file ${path}: ${errorText(-fd)}`);
   }
-  return format === "yaml" ? new YamlTasks(fd, name, command) : new StreamedTasks(fd, name, format, command);
+  const input = new Input(fd, name, copy);
+  return format === "yaml" ? new YamlTasks(input, name, command) : new StreamedTasks(input, name, format, command);
 }
 
 class Input {
+  /** Read ahead where the input is copied: so its end is known, and recorded, before the last tasks run. */
+  private ahead: Promise<Uint8Array | CfnError | undefined> | undefined;
+
   constructor(
     private readonly fd: number,
     private readonly name: string,
+    private readonly copy: TaskCopy,
   ) {}
 
   /** The next bytes, in memory of their own; undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    try {
-      const got = await readSome(this.fd, chunk);
-      return got === 0 ? undefined : chunk.subarray(0, got);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new CfnError("malformed", `cannot read tasks from ${this.name}: ${reason}`);
-    }
+    const got = await (this.ahead ?? this.fetch());
+    if (got instanceof CfnError) throw got;
+    this.ahead = got === undefined || this.copy.copyInput === undefined ? undefined : this.fetch();
+    if (got === undefined && this.copy.lost !== undefined) throw this.copy.lost;
+    return got;
   }
 
   close(): void {
     if (this.fd !== 0) closeFile(this.fd);
   }
+
+  private async fetch(): Promise<Uint8Array | CfnError | undefined> {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    try {
+      const got = await readSome(this.fd, chunk);
+      const bytes = got === 0 ? undefined : chunk.subarray(0, got);
+      this.copy.copyInput?.(bytes);
+      return bytes;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return new CfnError("malformed", `cannot read tasks from ${this.name}: ${reason}`);
+    }
+  }
 }
 
 class StreamedTasks implements TaskSource {
-  private readonly input: Input;
   private readonly splitter: Splitter;
   private seq = 0;
   private ended = false;
 
   constructor(
-    fd: number,
+    private readonly input: Input,
     private readonly name: string,
     private readonly format: "jsonl" | "json" | "lines",
     private readonly command: readonly string[],
   ) {
-    this.input = new Input(fd, name);
     this.splitter =
       format === "json"
         ? new ArraySplitter(name, limits.batchLineBytes)
@@ -129,17 +143,14 @@ function parseJson(text: string, where: string, hasCommand: boolean): unknown {
 }
 
 class YamlTasks implements TaskSource {
-  private readonly input: Input;
   private values: unknown[] | undefined;
   private seq = 0;
 
   constructor(
-    fd: number,
+    private readonly input: Input,
     private readonly name: string,
     private readonly command: readonly string[],
-  ) {
-    this.input = new Input(fd, name);
-  }
+  ) {}
 
   next(): TaskSpec | "wait" | "end" {
     if (this.values === undefined) return "wait";

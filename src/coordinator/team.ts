@@ -1,5 +1,6 @@
 /** One coordinator's team: tasks wait for a free seat, go to it as a message, and come back as a result message. */
 import type { Bus } from "../bus/contract.ts";
+import type { Roster } from "../bus/roster.ts";
 import type { Json, Message } from "../message/message.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { isResult } from "./payload.ts";
@@ -14,11 +15,17 @@ export interface Hosting {
   /** Ends what runs; every task under way gets its result. */
   stop(graceMs: number): Promise<void>;
   close(): void;
+  /** Those of the seats asked for that are served. */
+  readonly seats: readonly string[];
 }
 
 interface HostingRequest {
   readonly lead: string;
   readonly seats: readonly string[];
+  /** Where somebody would take over from this process. */
+  readonly succession?: { readonly epoch: number; readonly roster: Roster };
+  /** Seats that were not free at first are served from now on. */
+  readonly onSeats?: (seats: readonly string[]) => void;
   /** Results are in the lead's control inbox. */
   readonly onResults: () => void;
 }
@@ -29,7 +36,6 @@ export interface TeamOptions {
   readonly bus: Bus;
   readonly id: string;
   readonly runId: string;
-  readonly seats: readonly string[];
   /** A result, once per task given. */
   readonly onResult: (result: ResultPayload) => void;
 }
@@ -50,7 +56,6 @@ export class Team {
 
   constructor(private readonly options: TeamOptions) {
     this.free = new Queue<string>(() => 0);
-    for (const seat of options.seats) this.free.add(seat);
     this.outbox = new Postbox(options.bus, ({ msgId, draft }) => {
       this.tally.taskSent(msgId);
       this.served.push(draft.to);
@@ -60,6 +65,12 @@ export class Team {
   /** Before the first task. */
   serveBy(host: Hosting): void {
     this.host = host;
+    this.seat(host.seats);
+  }
+
+  /** These seats take tasks from now on. */
+  seat(seats: readonly string[]): void {
+    for (const seat of seats) this.free.add(seat);
   }
 
   /** Tasks given and not answered. */

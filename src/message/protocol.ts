@@ -20,16 +20,21 @@ export interface TaskPayload {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly timeout_ms?: number;
+  /** In a hybrid swarm: of the coordinator that it is for. Whoever has another epoch refuses the task. */
+  readonly epoch?: number;
 }
 
-export type EndReason =
-  | "exited"
-  | "signalled"
-  | "timed_out"
-  | "cancelled"
-  | "not_started" // the command does not exist or cannot be executed: exit code 127 or 126
-  | "output_limit"
-  | "lost"; // its coordinator died; given by the master, never sent
+/** `not_started`: there is no such command (127) or it cannot be executed (126). `lost`: given by the master, never sent. */
+export const endReasons = [
+  "exited",
+  "signalled",
+  "timed_out",
+  "cancelled",
+  "not_started",
+  "output_limit",
+  "lost",
+] as const;
+export type EndReason = (typeof endReasons)[number];
 
 export interface ResultPayload {
   readonly task_id: string;
@@ -49,6 +54,8 @@ export interface ResultPayload {
   /** Bytes in the spool files `<spool>/<seq>.<attempt>.out` and `.err`; whoever prints or stores them removes them. */
   readonly stdout_bytes: number;
   readonly stderr_bytes: number;
+  /** That of the task. */
+  readonly epoch?: number;
 }
 
 /** Stop one task: TERM to its group, KILL after the grace. Its result still comes, with reason `cancelled`. */
@@ -61,11 +68,15 @@ export interface StopPayload {
   readonly grace_ms: number;
   /** To a coordinator: it and the agents that run go on; only what has not begun is cancelled. */
   readonly finish?: boolean;
+  /** To a coordinator: its epoch. Another refuses it. */
+  readonly epoch?: number;
 }
 
-/** A coordinator is ready, or has ended in order. */
+/** A coordinator takes tasks, for so many workers; said again when it has more. */
 export interface HelloPayload {
   readonly pid: number;
+  /** How often its id has been taken up: each coordinator that takes a dead one's place has a higher one. */
+  readonly epoch: number;
   readonly workers: number;
 }
 
@@ -76,6 +87,7 @@ export interface ByePayload {
     readonly delivered: number;
     readonly duplicates: number;
     readonly lost: readonly string[];
+    readonly withdrawn: number;
   };
   readonly peak_rss_bytes: number;
   readonly open_fds_max: number;

@@ -40,6 +40,24 @@ function isOwnProc(): boolean {
   return readText("/proc/self/stat")?.split(" ", 1)[0] === String(process.pid);
 }
 
+/** Pids of the children of a process, zombies among them. Empty where /proc is not that of our pid namespace. */
+export function childrenOf(pid: number): number[] {
+  if (!isOwnProc()) return [];
+  return childrenByThread(pid) ?? childrenOfAll().get(pid) ?? [];
+}
+
+/** The environment that a process was started with; undefined if it is gone, a zombie, or somebody else's. */
+export function startVariables(pid: number): Record<string, string> | undefined {
+  const text = readText(`/proc/${pid}/environ`);
+  if (text === undefined || text === "") return undefined;
+  const variables: Record<string, string> = {};
+  for (const entry of text.split("\0")) {
+    const at = entry.indexOf("=");
+    if (at > 0) variables[entry.slice(0, at)] = entry.slice(at + 1);
+  }
+  return variables;
+}
+
 /** Pids of all living descendants of `root`, parents before children. Zombies are not among them. */
 export function descendantsOf(root: number): number[] {
   if (!isOwnProc()) return [];

@@ -172,6 +172,8 @@ export interface Stat {
   readonly allocatedBytes: number;
   readonly inode: number;
   readonly modifiedSeconds: number;
+  /** Of that second. */
+  readonly modifiedNanoseconds: number;
 }
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -194,6 +196,7 @@ export function statPath(path: string, follow = false): Stat | undefined {
     allocatedBytes: wide(statBuffer, 48) * 512,
     inode: wide(statBuffer, 32),
     modifiedSeconds: wide(statBuffer, 112),
+    modifiedNanoseconds: statBuffer.getUint32(120, true),
   };
 }
 

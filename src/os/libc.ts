@@ -84,6 +84,7 @@ const geteuid = on(107, 175);
 const kill = on(62, 129);
 const getrandom = on(318, 278);
 const memfdCreate = on(319, 279);
+const pipe2 = on(293, 59);
 
 /** The calls as in their manual pages; -1 is failure, then see `errno`. Paths are C strings (`cString`). */
 export const libc = {
@@ -116,6 +117,7 @@ export const libc = {
   geteuid: () => syscall(geteuid, 0, 0, 0, 0, 0, 0),
   kill: (pid: number, signal: number) => syscall(kill, pid, signal, 0, 0, 0, 0),
   memfdCreate: (name: number, flags: number) => syscall(memfdCreate, name, flags, 0, 0, 0, 0),
+  pipe2: (ends: number, flags: number) => syscall(pipe2, ends, flags, 0, 0, 0, 0),
   getrandom: (buffer: number, bytes: number) => syscall(getrandom, buffer, bytes, 0, 0, 0, 0),
 } as const;
 

@@ -6,7 +6,9 @@
  * anybody else's when what is left in it is killed. Then it is reaped.
  */
 import { assert } from "../assert.ts";
+import { limits } from "../limits.ts";
 import { openLibc, pointerTo, types } from "./libc.ts";
+import { processState } from "./process.ts";
 import { SIGKILL, signalGroup } from "./signals.ts";
 
 export interface Exit {
@@ -57,6 +59,9 @@ const info = new Int32Array(new ArrayBuffer(128));
 const infoPointer = pointerTo(info);
 const status = new Int32Array(new ArrayBuffer(8));
 const watched = new Map<number, Watched>();
+/** Exits that nobody has asked for: a process whose children may be adopted with their parent's team asks later. */
+const unclaimed = new Map<number, Exit>();
+let keepsUnclaimed = false;
 /** Should a signal ever be missed, the tick finds the child. */
 const SAFETY_TICK_MS = 500;
 let ticking: ReturnType<typeof setInterval> | undefined;
@@ -97,11 +102,42 @@ function listenWhileWatching(): void {
   }
 }
 
+function remember(exit: Exit): void {
+  unclaimed.set(exit.pid, exit);
+  if (unclaimed.size <= limits.exitsKept) return;
+  for (const oldest of unclaimed.keys()) {
+    unclaimed.delete(oldest);
+    return;
+  }
+}
+
 /** Calls `onExit` once when this child has ended. With `endGroup`, what is left of its process group is killed first. */
 export function watchChild(pid: number, onExit: (exit: Exit) => void, endGroup: boolean): void {
   assert(pid > 1 && !watched.has(pid), `process ${pid} is a child that is not watched yet`);
+  unclaimed.delete(pid);
   watched.set(pid, { onExit, endGroup });
   listenWhileWatching();
+}
+
+/** From now on exits of children that are not watched are remembered for `adoptChild`, the last `limits.exitsKept` of them. */
+export function keepExits(): void {
+  keepsUnclaimed = true;
+}
+
+/**
+ * `watchChild` for a process that became a child of this one when its parent died: its exit may have come by already, and is
+ * then told in the next microtask. False if it is no child of ours and its exit is not known.
+ */
+export function adoptChild(pid: number, onExit: (exit: Exit) => void): boolean {
+  const exit = unclaimed.get(pid);
+  if (exit !== undefined) {
+    unclaimed.delete(pid);
+    queueMicrotask(() => onExit(exit));
+    return true;
+  }
+  if (processState(pid)?.parentPid !== process.pid) return false;
+  watchChild(pid, onExit, true);
+  return true;
 }
 
 /**
@@ -121,10 +157,15 @@ export function reapNow(): number {
     const child = watched.get(pid);
     if (child === undefined && births?.mayBear(pid)) break;
     if (child?.endGroup) signalGroup(pid, SIGKILL);
-    waitpid(pid, pointerTo(status), NOHANG);
     watched.delete(pid);
     reaped++;
-    child?.onExit({ pid, code, signal });
+    if (child === undefined && keepsUnclaimed) remember({ pid, code, signal });
+    try {
+      // It is told before it is reaped: what is recorded there is recorded while nobody else can have lost it.
+      child?.onExit({ pid, code, signal });
+    } finally {
+      waitpid(pid, pointerTo(status), NOHANG);
+    }
   }
   if (reaped > 0) listenWhileWatching();
   return reaped;

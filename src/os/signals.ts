@@ -5,6 +5,7 @@ import { libc } from "./libc.ts";
 export const SIGTERM = 15;
 export const SIGKILL = 9;
 export const SIGCONT = 18;
+export const SIGSTOP = 19;
 
 /** Sends a signal to a whole process group; false if nobody is in it or none of them is ours. */
 export function signalGroup(leaderPid: number, signal: number): boolean {

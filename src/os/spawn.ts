@@ -25,6 +25,8 @@ export interface SpawnRequest {
   /** A path that the child creates, empties and appends to, or a descriptor of ours (1 or 2: inherited). */
   readonly stdout: string | number;
   readonly stderr: string | number;
+  /** A descriptor of ours that it holds too, as its 3: an open file, and a lock on it, last as long as anybody holds it. */
+  readonly holds?: number;
   /** `session`: own session and group, no terminal. `group`: own group, same session. `inherit`: ours. */
   readonly group: "session" | "group" | "inherit";
 }
@@ -122,6 +124,7 @@ export class SpawnFrame {
     this.#addStream(0, typeof stdin === "object" ? this.#input : stdin, O.RDONLY);
     this.#addStream(1, stdout, OUTPUT_FLAGS);
     this.#addStream(2, stderr, OUTPUT_FLAGS);
+    if (request.holds !== undefined) this.#addStream(3, request.holds, 0);
     if (cwd !== undefined && !this.#addDirectory(cwd)) {
       this.release();
       return refused(`cannot start ${name} in ${cwd}: cwd needs glibc 2.29 or musl 1.1.24`);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type RunCommand, type RunPolicy, RunState } from "../../src/coordinator/decide.ts";
+import { type Attempt, type RunCommand, type RunPolicy, RunState } from "../../src/coordinator/decide.ts";
 import type { TaskSpec } from "../../src/coordinator/spec.ts";
 import type { ResultPayload } from "../../src/message/protocol.ts";
 
@@ -224,35 +224,81 @@ describe("stop", () => {
 
 describe("a lost coordinator", () => {
   const teams = ["a", "b"].map((id) => ({ id, workers: 1 }));
+  const lost = (coordinator: string, more: { held?: Attempt[]; returns?: boolean } = {}) =>
+    ({ type: "lost", coordinator, detail: "killed by signal 9", held: [], returns: false, ...more }) as const;
+  const adopted = (commands: readonly RunCommand[]): string[] =>
+    commands.flatMap((one) => (one.type === "adopt" ? [`${one.task.seq}.${one.attempt}<${one.coordinator}`] : []));
 
-  test("fails its tasks, and only its own", () => {
+  test("has what it had not begun done by the others, without a retry being spent", () => {
     const state = run({ teams });
     add(state, task(1), task(2));
-    const commands = state.handle({ type: "lost", coordinator: "a", detail: "killed by signal 9" });
-    expect(settled(commands)).toEqual(["1 lost"]);
-    expect(state.counts.failed).toBe(1);
+    expect(dispatches(state.handle(lost("a")))).toEqual(["1.2>b"]);
+    expect(state.active).toBe(2);
+    state.handle({ type: "result", result: result(1, { attempt: 2, exit_code: 1 }) });
+    expect(state.counts).toMatchObject({ failed: 1, retried: 0 });
+  });
+
+  test("has retries left for its tasks that had none used", () => {
+    const state = run({ teams, retries: 1 });
+    add(state, task(1));
+    state.handle(lost("a"));
+    expect(dispatches(state.handle({ type: "result", result: result(1, { attempt: 2, exit_code: 1 }) }))).toEqual([
+      "1.3>b",
+    ]);
+  });
+
+  test("has agents that run on adopted, and their results count once", () => {
+    const state = run({ teams });
+    add(state, task(1), task(2));
+    const commands = state.handle(lost("a", { held: [{ seq: 1, attempt: 1 }] }));
+    expect(adopted(commands)).toEqual(["1.1<a"]);
+    expect(dispatches(commands)).toEqual([]);
+    expect(settled(state.handle({ type: "result", result: result(1) }))).toEqual(["1 exited"]);
+    expect(settled(state.handle({ type: "result", result: result(1) }))).toEqual([]);
     expect(state.active).toBe(1);
   });
 
-  test("has its tasks retried by the others", () => {
-    const state = run({ teams, retries: 1 });
+  test("has a task done anew whose adopted agent cannot be traced, or is of another attempt", () => {
+    const state = run({ teams });
+    add(state, task(1), task(2));
+    state.handle(lost("a", { held: [{ seq: 1, attempt: 1 }] }));
+    expect(dispatches(state.handle({ type: "untraced", attempt: { seq: 1, attempt: 1 } }))).toEqual(["1.2>b"]);
+    expect(state.handle({ type: "untraced", attempt: { seq: 1, attempt: 1 } })).toEqual([]);
+    const other = run({ teams });
+    add(other, task(1));
+    expect(dispatches(other.handle(lost("a", { held: [{ seq: 1, attempt: 7 }] })))).toEqual(["1.2>b"]);
+  });
+
+  test("that comes back is given tasks again, for as many workers as it then has", () => {
+    const state = run({ teams: [{ id: "a", workers: 4 }], oneTaskEach: true });
     add(state, task(1));
-    expect(dispatches(state.handle({ type: "lost", coordinator: "a", detail: "" }))).toEqual(["1.2>b"]);
+    expect(state.handle(lost("a", { returns: true }))).toEqual([]);
+    expect(state.wantsTeams).toBe(true);
+    expect(dispatches(state.handle({ type: "hello", coordinator: "a", workers: 1 }))).toEqual(["1.2>a"]);
+    expect(dispatches(add(state, task(2)))).toEqual([]);
+    expect(dispatches(state.handle({ type: "hello", coordinator: "a", workers: 2 }))).toEqual(["2.1>a"]);
   });
 
   test("gives the first attempts that it still owed to the others", () => {
     const state = run({ teams, oneTaskEach: true });
-    state.handle({ type: "lost", coordinator: "b", detail: "" });
+    state.handle(lost("b"));
     add(state, task(1));
     state.handle({ type: "result", result: result(1) });
     expect(dispatches(add(state, task(2)))).toEqual(["2.1>a"]);
   });
 
-  test("that was the last ends the run as failed", () => {
+  test("has its tasks cancelled where the run is being stopped", () => {
+    const state = run({ teams });
+    add(state, task(1));
+    state.handle({ type: "stop", why: "interrupted", graceMs: 0 });
+    expect(settled(state.handle(lost("a")))).toEqual(["1 cancelled"]);
+    expect(state.done).toBe(true);
+  });
+
+  test("that was the last and does not return ends the run as failed", () => {
     const state = run({ retries: 9 });
     add(state, task(1));
-    const commands = state.handle({ type: "lost", coordinator: "c1", detail: "" });
-    expect(settled(commands)).toEqual(["1 lost"]);
+    expect(settled(state.handle(lost("c1")))).toEqual(["1 lost"]);
     expect(state.done).toBe(true);
     expect(state.status).toBe("failed");
   });
@@ -264,4 +310,19 @@ test("a run without tasks is completed when the list has ended", () => {
   state.handle({ type: "tasks_ended" });
   expect(state.done).toBe(true);
   expect(state.status).toBe("completed");
+});
+
+describe("a run that is resumed", () => {
+  test("counts what an earlier execution has recorded", () => {
+    const state = run({ earlier: { completed: 3, failed: 1, timed_out: 1, retried: 4 } });
+    expect(state.counts).toEqual({ total: 5, completed: 3, failed: 1, timed_out: 1, cancelled: 0, retried: 4 });
+    add(state, task(6));
+    state.handle({ type: "tasks_ended" });
+    state.handle({ type: "result", result: result(6) });
+    expect(state.counts).toMatchObject({ total: 6, completed: 4 });
+    expect([state.done, state.status]).toEqual([true, "failed"]);
+    const good = run({ earlier: { completed: 3, failed: 0, timed_out: 0, retried: 0 } });
+    good.handle({ type: "tasks_ended" });
+    expect([good.done, good.status]).toEqual([true, "completed"]);
+  });
 });

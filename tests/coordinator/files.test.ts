@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { joblogLine, openJoblog } from "../../src/coordinator/joblog.ts";
+import { recordOf } from "../../src/coordinator/record.ts";
 import { folderName, ResultFolders } from "../../src/coordinator/results.ts";
 import { commandForEach, type TaskSource } from "../../src/coordinator/source.ts";
 import type { TaskSpec } from "../../src/coordinator/spec.ts";
@@ -113,14 +114,14 @@ describe("a task list", () => {
 
 describe("the joblog", () => {
   test("has GNU parallel's columns", () => {
-    expect(joblogLine(task, result)).toBe("7\t:\t1700000000.500\t     1.234\t2\t10\t3\t0\techo 'x y'\n");
+    expect(joblogLine(recordOf(task, result))).toBe("7\t:\t1700000000.500\t     1.234\t2\t10\t3\t0\techo 'x y'\n");
   });
 
   test("begins anew, or goes on with what it has", () => {
     const path = `${directory}/log`;
     for (const resume of [false, false, true]) {
       const log = openJoblog(path, resume);
-      log.write({ ...task, seq: resume ? 8 : 7 }, result);
+      log.write(joblogLine({ ...recordOf(task, result), seq: resume ? 8 : 7 }));
       log.close();
     }
     const lines = readFileSync(path, "utf8").trimEnd().split("\n");
@@ -128,7 +129,7 @@ describe("the joblog", () => {
   });
 
   test("that is resumed knows what is finished, and drops a line that was cut", () => {
-    const whole = `Seq\tHost\n${joblogLine(task, result)}`;
+    const whole = `Seq\tHost\n${joblogLine(recordOf(task, result))}`;
     const path = file("log", `${whole}12\t:\t17`);
     const log = openJoblog(path, true);
     log.close();
@@ -137,7 +138,7 @@ describe("the joblog", () => {
   });
 
   test("longer than a read is resumed whole", () => {
-    const lines = Array.from({ length: 5000 }, (_, n) => joblogLine({ ...task, seq: n + 1 }, result));
+    const lines = Array.from({ length: 5000 }, (_, n) => joblogLine({ ...recordOf(task, result), seq: n + 1 }));
     const log = openJoblog(file("log", `Seq\tHost\n${lines.join("")}`), true);
     log.close();
     expect(log.finished.size).toBe(5000);
@@ -175,6 +176,18 @@ describe("result folders", () => {
     }
     expect(readdirSync(`${directory}/r/1`).sort()).toEqual(["same", "same\\2"]);
     expect(readFileSync(`${directory}/r/1/same/stdout`, "utf8")).toBe("out 1");
+  });
+
+  test("whose maker died before it had written the seq are the task's own still", () => {
+    const results = new ResultFolders(`${directory}/r`);
+    mkdirSync(`${directory}/r/1/a`);
+    writeFileSync(`${directory}/r/1/a/.seq.123.1`, "7");
+    expect(results.store(task, file("out", "o"), file("err", ""))).toBe(`${directory}/r/1/a`);
+    expect(readdirSync(`${directory}/r/1/a`).sort()).toEqual(["seq", "stderr", "stdout"]);
+    mkdirSync(`${directory}/r/1/b`);
+    writeFileSync(`${directory}/r/1/b/mine`, "");
+    const other = results.store({ ...task, seq: 8, label: "b" }, file("out", "o"), file("err", ""));
+    expect(other).toBe(`${directory}/r/1/b\\8`);
   });
 
   test("are refused where a file stands", () => {

@@ -88,17 +88,17 @@ describe("progress", () => {
   const counts = { total: 0, completed: 50, failed: 1, timed_out: 1, cancelled: 0, retried: 0 };
 
   test("has rate and time left where the total is known", () => {
-    expect(progressText({ counts, total: 104, active: 8, elapsedMs: 4000 })).toBe(
+    expect(progressText({ counts, total: 104, active: 8, earlier: 0, elapsedMs: 4000 })).toBe(
       "52/104 done · 2 not successful · 8 active · 13/s · ETA 4 s",
     );
   });
 
   test("has no time left when all is done", () => {
-    expect(progressText({ counts, total: 52, active: 0, elapsedMs: 4000 })).not.toContain("ETA");
+    expect(progressText({ counts, total: 52, active: 0, earlier: 0, elapsedMs: 4000 })).not.toContain("ETA");
   });
 
   test("has no time left while the list is still being read", () => {
-    expect(progressText({ counts, total: undefined, active: 8, elapsedMs: 4000 })).not.toContain("ETA");
+    expect(progressText({ counts, total: undefined, active: 8, earlier: 0, elapsedMs: 4000 })).not.toContain("ETA");
   });
 });
 

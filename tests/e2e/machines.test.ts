@@ -72,7 +72,7 @@ onMachines("708 agents, flat and hybrid,", () => {
 
   test("run as a user who is not root", async () => {
     for (const topology of ["flat", "hybrid"]) {
-      const user = `setpriv --reuid 65534 --regid 65534 --clear-groups ${swarm(topology)}`;
+      const user = `setpriv --reuid 65534 --regid 65534 --clear-groups env XDG_STATE_HOME="$XDG_STATE_HOME/other" ${swarm(topology)}`;
       const outcome = await onMachine(mounted("size=64m,mode=1777"), user);
       expect({ topology, code: outcome.code, ids: ids(outcome), stderr: outcome.stderr }).toEqual({
         topology,
@@ -122,5 +122,32 @@ onMachines("an agent that floods its output", () => {
     expect(outcome).toMatchObject({ code: 0, stderr: "" });
     expect(linesOf(outcome.stdout)).toHaveLength(2);
     expect(statSync(place).isDirectory()).toBe(true);
+  });
+});
+
+onMachines("a run whose journal has no room", () => {
+  const state = (options: string): string => `mount -t tmpfs -o ${options} tmpfs "$XDG_STATE_HOME"`;
+  const whole = `cd "$XDG_STATE_HOME"; grep -hv '}$' cfn/runs/*/results | head -3 >&2`;
+
+  test("goes on without it, says so once, and leaves whole lines", async () => {
+    for (const topology of ["flat", "hybrid"]) {
+      const outcome = await onMachine(state("size=48k"), swarm(topology), whole);
+      expect({ topology, code: outcome.code, ids: ids(outcome) }).toEqual({ topology, code: 0, ids: 708 });
+      const [warning, ...more] = linesOf(outcome.stderr);
+      expect(more).toEqual([]);
+      expect(warning).toMatch(/^cfn: warn: cannot write the journal .*results: no space left on device; /);
+    }
+  });
+
+  test("from the start, or may not write it, says that it cannot be resumed", async () => {
+    for (const [options, why] of [
+      ["ro", "read-only file system"],
+      ["nr_inodes=4", "no space left on device"],
+    ] as const) {
+      const outcome = await onMachine(state(options), '"$0" run -- echo ran', "true");
+      expect(outcome).toMatchObject({ code: 0, stdout: "ran\n" });
+      expect(outcome.stderr).toMatch(/^cfn: warn: no journal, so --resume will not be possible for this run: .*\n$/);
+      expect(outcome.stderr).toContain(why);
+    }
   });
 });

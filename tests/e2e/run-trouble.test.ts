@@ -27,6 +27,17 @@ describe("a task that fails", () => {
       }
     }));
 
+  test("for want of its command leaves no folder of results, and says nothing else than that", () =>
+    withSwarm(async ({ run, directory }) => {
+      for (const topology of ["flat", "hybrid"]) {
+        const results = `${directory}/${topology}`;
+        const { code, stderr } = await run(["--topology", topology, "--results", results, "--", "no-such-command"]);
+        expect(code, stderr).toBe(1);
+        expect(stderr.trim().split("\n")).toHaveLength(1);
+        expect(existsSync(`${results}/1/1`)).toBe(false);
+      }
+    }));
+
   test("is tried again as often as --retries says, and prints its last attempt only", () =>
     withSwarm(async ({ run, report }) => {
       const command = ["sh", "-c", 'echo "attempt $CFN_ATTEMPT"; [ "$CFN_ATTEMPT" = 3 ]'];
@@ -141,44 +152,6 @@ describe("the time limit of a run", () => {
       expect(code).toBe(124);
       expect(report().status).toBe("timed_out");
       expect(report().tasks.cancelled).toBe(2);
-    }));
-});
-
-describe("a process that is killed", () => {
-  test("a coordinator: its agents end, and the others do its tasks again", () =>
-    withSwarm(async ({ start, report, processes, directory }) => {
-      const script = 'echo "$PPID $$" >> "$LOG"; while [ ! -e "$GO" ]; do sleep 0.02; done; echo "$CFN_ATTEMPT"';
-      const env = { LOG: `${directory}/log`, GO: `${directory}/go` };
-      const shape = ["--coordinators", "3", "--agents", "9", "--retries", "1"];
-      const running = start([...shape, "--", "sh", "-c", script], { env });
-      const agents = (): string[][] =>
-        existsSync(env.LOG) ? linesOf(readFileSync(env.LOG, "utf8")).map((line) => line.split(" ")) : [];
-      await until("all agents are up", () => agents().length === 9);
-      const coordinator = agents()[0]?.[0];
-      process.kill(Number(coordinator), "SIGKILL");
-      const its = agents().flatMap(([parent, pid]) => (parent === coordinator ? [Number(pid)] : []));
-      await until("its agents have ended", () => !processes().some((pid) => its.includes(pid)));
-      writeFileSync(env.GO, "");
-      const { code, stdout, stderr } = await running.outcome;
-      expect(code).toBe(0);
-      expect(linesOf(stdout).sort()).toEqual(["1", "1", "1", "1", "1", "1", "2", "2", "2"]);
-      expect(stderr).toContain("died (killed by signal 9)");
-      expect(report().tasks).toMatchObject({ total: 9, completed: 9, retried: 3 });
-    }));
-
-  test("the master: its agents end, and the next run sweeps its bus", () =>
-    withSwarm(async ({ start, run, processes, directory }) => {
-      const command = ["sh", "-c", 'echo up >> "$LOG"; sleep 60'];
-      const env = { LOG: `${directory}/log` };
-      const running = start(["--coordinators", "2", "--agents", "4", "--", ...command], { env });
-      await until(
-        "all agents are up",
-        () => existsSync(env.LOG) && linesOf(readFileSync(env.LOG, "utf8")).length === 4,
-      );
-      running.kill("SIGKILL");
-      await running.outcome;
-      await until("its processes have ended", () => processes().length === 0);
-      expect((await run(["--", "true"])).code).toBe(0);
     }));
 });
 

@@ -19,7 +19,7 @@ describe("a swarm", () => {
       expect({ schema, status, topology }).toEqual({ schema: "cfn.run/1", status: "completed", topology: "hybrid" });
       expect(agents).toEqual({ masters: 1, coordinators: 7, workers: 700 });
       expect(tasks).toEqual({ total: 700, completed: 700, failed: 0, timed_out: 0, cancelled: 0, retried: 0 });
-      expect(delivery).toEqual({ expected: 2800, delivered: 2800, rate: 1, duplicates: 0, lost: [] });
+      expect(delivery).toEqual({ expected: 2800, delivered: 2800, rate: 1, duplicates: 0, lost: [], withdrawn: 0 });
       expect([levels.mesh.rate, levels.hierarchical.rate]).toEqual([1, 1]);
       expect(levels.mesh.expected).toBe(1400);
     }));
@@ -115,7 +115,7 @@ describe("a task list", () => {
         expect(code).toBe(0);
         expect(linesOf(stdout).sort()).toEqual(linesOf(numbers(500)).sort());
         expect(linesOf(readFileSync(log, "utf8"))).toHaveLength(501);
-        expect(report().delivery).toMatchObject({ rate: 1, duplicates: 0, lost: [] });
+        expect(report().delivery).toMatchObject({ rate: 1, duplicates: 0, lost: [], withdrawn: 0 });
       }
     }));
 

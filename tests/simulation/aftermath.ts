@@ -44,6 +44,7 @@ export function describeIndex({ layout }: Program, shard: Shard): Record<string,
         place(words[chainAt + C.tail] as number),
         words[chainAt + C.depth],
         words[chainAt + C.sequence],
+        words[chainAt + C.taken],
       ].join();
     }
   }
@@ -53,6 +54,11 @@ export function describeIndex({ layout }: Program, shard: Shard): Record<string,
 function* compareWithRebuild(program: Program, shard: Shard, wrong: string[]): Steps<void> {
   // Taking the lock repairs what a death has left.
   yield* program.withShard(shard, function* () {});
+  yield* program.withShard(shard, function* () {
+    if (!program.isHeaderSealed(shard.index.words)) wrong.push(`${shard.dir}: the header is not sealed`);
+    if (program.countFaults(shard) > 0) wrong.push(`${shard.dir}: ${program.countFaults(shard)} seals are untrue`);
+    if (!(yield* program.arePairsSound(shard))) wrong.push(`${shard.dir}: the table of pairs is not sealed`);
+  });
   const before = describeIndex(program, shard);
   yield* program.withShard(shard, function* () {
     yield* program.dirty(shard);

@@ -52,7 +52,7 @@ export interface Process {
   stubborn: boolean;
 }
 
-const INDEX_BYTES = 16 * 1024;
+const INDEX_BYTES = 20 * 1024;
 const SIGKILL = 9;
 const SIGCONT = 18;
 
@@ -146,7 +146,7 @@ export class Kernel {
     array.set(from.subarray(cut), at + cut);
   }
 
-  *fill(array: Uint8Array | Uint32Array, value: number, from: number, to: number): Steps<void> {
+  *fill(array: Uint8Array | Uint32Array, value: number, from: number, to = array.length): Steps<void> {
     if (!this.s(array)) return void array.fill(value, from, to);
     const cut = from + this.below(Math.max(1, to - from));
     array.fill(value, from, cut);

@@ -78,6 +78,15 @@ export function* replaceFile(path: string, content: string | Uint8Array): Steps<
   return outcome;
 }
 
+export function* writeAll(fd: number, bytes: Uint8Array): Steps<number> {
+  const { inode } = $k.file(fd);
+  if ($k.p()) yield 1;
+  if ($k.fails("space")) return -E.NOSPC;
+  inode.memory = bytes.slice();
+  inode.bytes = bytes.length;
+  return bytes.length;
+}
+
 export function renameFile(from: string, to: string): number {
   const inode = $k.files.get(from);
   if (inode === undefined) return -E.NOENT;

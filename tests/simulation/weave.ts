@@ -30,15 +30,23 @@ const harmless = new Set([
   "listenForRings",
 ]);
 /** Calls of `src/os` that take several steps by themselves: generators in `system.ts`. */
-const stepping = new Set(["sleepMs", "replaceFile", "waitForRing", "removeTree", "readBytes", "readText"]);
+const stepping = new Set([
+  "sleepMs",
+  "replaceFile",
+  "writeAll",
+  "waitForRing",
+  "removeTree",
+  "readBytes",
+  "readText",
+]);
 /** Functions of the bus that look at shared memory without the lock: others may come before the look. */
 const looks = new Set(["depthOf", "isClean", "findSlot"]);
 /** Parameters and properties that hold functions of the bus. */
-const callbacks = new Set(["change", "collect", "rebuild", "decode", "find", "shardOf", "onRing"]);
+const callbacks = new Set(["change", "collect", "rebuild", "decode", "find", "shardOf", "onRing", "visit", "isKept"]);
 const walking = new Set(["map", "forEach", "some", "filter"]);
 const changing = new Set(["store", "add", "sub", "and", "or", "xor", "exchange", "compareExchange"]);
 /** Element stores to what only the process itself sees. */
-const own = new Set(["outcomes", "copies", "this.shards", "last"]);
+const own = new Set(["outcomes", "copies", "this.shards", "last", "segment", "kept"]);
 /** Rare paths: counted each time they begin, and favoured by deaths. */
 const counted = new Set([
   "moveRecord",
@@ -52,6 +60,7 @@ const counted = new Set([
   "allocateSlot",
 ]);
 
+const isElement = is.isElementAccessExpression;
 const isShared = (text: string): boolean => /(^|\.)(words|bytes)$|^header$/.test(text);
 
 const BEGIN = "\ue001";
@@ -136,6 +145,11 @@ function stepOf(node: Node, { tree, path }: Source, system: ReadonlySet<string>,
     const target = node.left.expression.getText(tree);
     if (isShared(target) && operator === SyntaxKind.EqualsToken) return "store";
     if (!own.has(target)) throw new Error(`${path}: is ${node.getText(tree)} a store to shared memory?`);
+  }
+  if ((is.isPrefixUnaryExpression(node) || is.isPostfixUnaryExpression(node)) && isElement(node.operand)) {
+    const isStep = node.operator === SyntaxKind.PlusPlusToken || node.operator === SyntaxKind.MinusMinusToken;
+    if (isStep && !own.has(node.operand.expression.getText(tree)))
+      throw new Error(`${path}: is ${node.getText(tree)} a store to shared memory?`);
   }
   if (!is.isCallExpression(node)) return undefined;
   const callee = node.expression;

@@ -8,12 +8,16 @@ export interface Random {
   below(below: number): number;
 }
 
-/** Mulberry32 (Tommy Ettinger): small, and the same on every machine. */
 export function seeded(subject: string): Random {
   const given = process.env["CFN_TEST_SEED"];
   const seed = given === undefined ? (Date.now() ^ (process.pid << 12)) >>> 0 : Number(given) >>> 0;
   process.stderr.write(`seed of "${subject}": CFN_TEST_SEED=${seed}\n`);
-  let state = seed;
+  return randomFrom(seed);
+}
+
+/** Mulberry32 (Tommy Ettinger): small, and the same on every machine. */
+export function randomFrom(seed: number): Random {
+  let state = seed >>> 0;
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);

@@ -19,6 +19,8 @@ export interface Swarm {
   /** Runs `cfn run --report … ARGS` to its end. */
   run(args: readonly string[], options?: CommandOptions): Promise<CommandOutcome>;
   start(args: readonly string[], options?: CommandOptions): RunningCommand;
+  /** Runs `cfn run --resume[=RUN]`. */
+  resume(run?: string, options?: CommandOptions): RunningCommand;
   /** Runs a shell script in which `$0` is cfn. */
   shell(script: string, options?: CommandOptions): Promise<CommandOutcome>;
   /** Of the last run that has ended. */
@@ -46,7 +48,12 @@ export function withSwarm(use: (swarm: Swarm) => Promise<void>): Promise<void> {
   return withBusBase(async (base) => {
     const directory = mkdtempSync(`${tmpdir()}/cfn-swarm-`);
     const mark = `CFN_TEST_MARK=${process.pid}-${++made}-${directory}`;
-    const own = { CFN_MESSAGE_BASE_DIR: base, CFN_TEST_MARK: mark.slice(mark.indexOf("=") + 1), TMPDIR: directory };
+    const own = {
+      CFN_MESSAGE_BASE_DIR: base,
+      CFN_TEST_MARK: mark.slice(mark.indexOf("=") + 1),
+      TMPDIR: directory,
+      XDG_STATE_HOME: `${directory}/state`,
+    };
     const withOwn = (options: CommandOptions = {}): CommandOptions => ({ ...options, env: { ...own, ...options.env } });
     const start = (args: readonly string[], options?: CommandOptions): RunningCommand =>
       startCfn(["run", "--report", `${directory}/report.json`, ...args], withOwn(options));
@@ -54,6 +61,8 @@ export function withSwarm(use: (swarm: Swarm) => Promise<void>): Promise<void> {
       await use({
         directory,
         start,
+        resume: (run, options) =>
+          startCfn(["run", run === undefined ? "--resume" : `--resume=${run}`], withOwn(options)),
         run: (args, options) => start(args, options).outcome,
         shell: (script, options) => runCommand(["sh", "-c", script, cfnBinary], withOwn(options)),
         report: () => JSON.parse(readFileSync(`${directory}/report.json`, "utf8")) as RunReport,

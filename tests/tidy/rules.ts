@@ -56,7 +56,7 @@ const reached: Rule = {
     const imported = new Set(
       repository.facts.flatMap((file) => file.imports.map(({ specifier }) => resolveImport(file.path, specifier))),
     );
-    const scripts = repository.files.get("package.json") ?? "";
+    const scripts = `${repository.files.get("package.json")}\n${repository.files.get("bunfig.toml")}`;
     const unused = repository.facts.filter(({ path }) => {
       const isEntry = isProduct(path) || isTest(path) || path.endsWith(".bench.ts") || scripts.includes(path);
       return !isEntry && !imported.has(path) && !isNamed(path, repository);

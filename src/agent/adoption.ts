@@ -1,0 +1,122 @@
+/**
+ * Agents whose coordinator has died and that run on: this process (a subreaper, so by now their parent) sees them to their
+ * end. Their seats stay on the bus meanwhile, so that whoever talks to them goes on talking. What becomes of an agent is the
+ * same as under a host: its deadline, the limit of its output, TERM and KILL, its result.
+ */
+import type { Bus } from "../bus/contract.ts";
+import type { RosterEntry } from "../bus/roster.ts";
+import { limits } from "../limits.ts";
+import { type ResultPayload, spoolPath, type TaskPayload } from "../message/protocol.ts";
+import { signalGroup } from "../os/signals.ts";
+import { Deadlines } from "./deadlines.ts";
+import { type Ending, endingOf } from "./ending.ts";
+import { Execution, type Times } from "./execution.ts";
+import { FloodGuard, fileBytes } from "./flood.ts";
+import { resultOf } from "./result.ts";
+import { StateFiles } from "./states.ts";
+
+export interface AdoptionOptions {
+  readonly bus: Bus;
+  readonly spool: string;
+  readonly outputBytesMax: number;
+  readonly killGraceMs: number;
+  /** From the event loop, never from within `adopt`. */
+  readonly onResult: (result: ResultPayload) => void;
+}
+
+export interface Adoptee {
+  readonly agentId: string;
+  /** The coordinator that led it. */
+  readonly lead: string;
+  readonly task: TaskPayload;
+  /** What the roster said of it. */
+  readonly entry: RosterEntry;
+}
+
+export class Adoption {
+  readonly #options: AdoptionOptions;
+  readonly #states: StateFiles;
+  readonly #deadlines = new Deadlines();
+  readonly #running = new Map<Execution, TaskPayload>();
+  #flood: FloodGuard | undefined;
+  #tick: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: AdoptionOptions) {
+    this.#options = options;
+    this.#states = new StateFiles(options.bus.info.dir);
+  }
+
+  /** Sees it to its end. False if it can no longer be known how it ended: then it has no result of this attempt. */
+  adopt({ agentId, lead, task, entry }: Adoptee): boolean {
+    if (entry.state === "ended") {
+      queueMicrotask(() => this.#report(agentId, task, endingOfEntry(entry), entry));
+      return true;
+    }
+    const { bus, killGraceMs } = this.#options;
+    const hosted = bus.register({ id: agentId, role: "worker", team: lead }).status === "registered";
+    const execution = new Execution({
+      ...(task.timeout_ms === undefined ? {} : { timeoutMs: task.timeout_ms }),
+      killGraceMs,
+      deadlines: this.#deadlines,
+      signalAll: signalGroup,
+      onEnd: (ending, times) => {
+        this.#running.delete(execution);
+        if (this.#running.size === 0) clearInterval(this.#tick);
+        this.#states.write(agentId, "COMPLETE");
+        if (hosted) bus.unregister(agentId);
+        this.#report(agentId, task, ending, times);
+      },
+    });
+    if (!execution.adopt(entry.pid, entry.startedAt)) {
+      if (hosted) bus.unregister(agentId);
+      return false;
+    }
+    if (this.#running.size === 0) this.#watchOutput();
+    this.#running.set(execution, task);
+    return true;
+  }
+
+  /** Ends what runs: TERM, KILL after the grace. */
+  stop(graceMs: number): void {
+    for (const execution of [...this.#running.keys()]) execution.end("cancelled", "the swarm was stopped", graceMs);
+  }
+
+  get active(): number {
+    return this.#running.size;
+  }
+
+  #watchOutput(): void {
+    const { spool, outputBytesMax } = this.#options;
+    this.#flood ??= new FloodGuard(spool, outputBytesMax);
+    this.#tick = setInterval(() => {
+      if (this.#flood?.tick() !== true) return;
+      for (const [execution, task] of this.#running) {
+        const excess = this.#flood.excess(this.#files(task));
+        if (excess !== undefined) execution.end("output_limit", excess, 0);
+      }
+    }, limits.pollMs);
+  }
+
+  #files({ seq, attempt }: TaskPayload): { readonly out: string; readonly err: string } {
+    const { spool } = this.#options;
+    return { out: spoolPath(spool, seq, attempt, "out"), err: spoolPath(spool, seq, attempt, "err") };
+  }
+
+  #report(agentId: string, task: TaskPayload, ending: Ending, times: Times): void {
+    const files = this.#files(task);
+    const ran = ending.reason !== "not_started";
+    const sizes = { out: ran ? fileBytes(files.out) : 0, err: ran ? fileBytes(files.err) : 0 };
+    this.#options.onResult(resultOf(agentId, task, ending, times, sizes, this.#options.outputBytesMax));
+  }
+}
+
+/** As its host had seen it, but for the words. */
+function endingOfEntry({ reason, exitCode, signal }: RosterEntry): Ending {
+  if (reason === "exited" || reason === "signalled") return endingOf({ code: exitCode, signal }, undefined);
+  return {
+    reason,
+    exitCode,
+    signal,
+    detail: `${reason.replaceAll("_", " ")}, under a coordinator that has died since`,
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * The guardian of a run: a shell that waits for the master's end and does nothing else. Whoever ends the master by SIGKILL ends
+ * whatever could have cleaned up after it; the guardian sees its pipe close, ends every process of the run, and removes the bus.
+ *
+ * It finds them by their environment as the kernel keeps it, where CFN_RUN_ID names this run and no other, never by a name; and,
+ * where the run can be given a control group of its own, by that, which nothing gets out of. It is a shell because a second
+ * cfn would cost a hundred times its time and memory.
+ *
+ * The kernel takes 10 ms to move a process from one group to another. The way in is taken while the run makes itself ready, for
+ * what was started before it would stay outside; the way out begins when the last result is there.
+ */
+import { monotonicMs, sleepMs } from "../os/clock.ts";
+import { environmentBlock } from "../os/environment.ts";
+import { closeFile, readText, writeAll } from "../os/file.ts";
+import { makePipe } from "../os/pipe.ts";
+import { reapNow, watchChild } from "../os/reap.ts";
+import { SIGKILL, signalGroup } from "../os/signals.ts";
+import { spawnProgram } from "../os/spawn.ts";
+
+/**
+ * POSIX sh. Arguments: run, bus, spool, control group or "", pid of the master. The line "over" on stdin says that the run needs
+ * its group no longer, "done" that it has cleaned up; the end of stdin without "done" is the master's death. TERM first, KILL
+ * after two seconds, and it looks again until nothing is left, for half a minute at most.
+ */
+const SCRIPT = `
+run=$1 bus=$2 spool=$3 group=$4 master=$5
+trap '' HUP INT TERM
+if [ -n "$group" ]; then
+  { mkdir "$group" && echo "$master" >"$group/cgroup.procs"; } || { rmdir "$group"; group=; }
+fi
+inside=$group
+while read -r word; do
+  if [ -n "$inside" ]; then echo "$master" >"\${group%/*}/cgroup.procs"; inside=; fi
+  if [ "$word" = "done" ]; then
+    if [ -n "$group" ]; then rmdir "$group"; fi
+    exit 0
+  fi
+done
+signal() {
+  found=
+  for file in $(grep -lF "CFN_RUN_ID=$run" /proc/[0-9]*/environ); do
+    pid=\${file#/proc/}
+    kill -"$1" "\${pid%/environ}" && found=1
+  done
+}
+signal TERM
+tries=0
+while [ -n "$found" ] && [ $tries -lt 20 ]; do sleep 0.1; signal 0; tries=$((tries + 1)); done
+if [ -n "$group" ]; then echo 1 >"$group/cgroup.kill"; fi
+signal KILL
+tries=0
+while [ -n "$found" ] && [ $tries -lt 300 ]; do sleep 0.1; signal KILL; tries=$((tries + 1)); done
+rm -rf "$bus" "$spool"
+case "\${bus%/*}" in */cfn | */cfn-*) rmdir "\${bus%/*}" ;; esac
+tries=0
+while [ -n "$group" ] && ! rmdir "$group" && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+`;
+
+export interface GuardianOptions {
+  readonly runId: string;
+  readonly busDir: string;
+  readonly spool: string;
+  /** The control group to make and put this process into; undefined where there can be none. */
+  readonly group: string | undefined;
+  /** A descriptor that it holds as long as it has work to do: a lock on it ends no sooner. */
+  readonly holds: number | undefined;
+  /** Where `grep`, `rm` and `sleep` are. */
+  readonly path: string | undefined;
+  readonly onWarning: (text: string) => void;
+}
+
+const READY_MS = 100;
+const END_MS = 2000;
+const encoder = new TextEncoder();
+
+export class Guardian {
+  /** 0 if it could not be started, or has ended. */
+  pid = 0;
+  private leash = -1;
+  private dismissed = false;
+  private ended: () => void = () => undefined;
+
+  /** Starts it; from now on the death of this process is noticed. Warns where that cannot be. */
+  constructor(private readonly options: GuardianOptions) {
+    const { runId, busDir, spool, group = "", holds, path, onWarning } = options;
+    const leash = makePipe();
+    const spawned =
+      leash &&
+      spawnProgram({
+        argv: ["/bin/sh", "-c", SCRIPT, "guardian", runId, busDir, spool, group, String(process.pid)],
+        environment: environmentBlock({ PATH: path }),
+        stdin: leash.read,
+        stdout: "/dev/null",
+        stderr: "/dev/null",
+        group: "session",
+        ...(holds === undefined ? {} : { holds }),
+      });
+    if (leash !== undefined) {
+      closeFile(leash.read);
+      this.leash = leash.write;
+    }
+    if (spawned?.status !== "started") {
+      onWarning(unguarded(`no guardian could be started (${spawned?.detail ?? "no descriptors are left"})`));
+      return;
+    }
+    this.pid = spawned.pid;
+    const onExit = (): void => {
+      this.pid = 0;
+      if (!this.dismissed) onWarning(unguarded("the guardian of this run was ended"));
+      this.ended();
+    };
+    watchChild(spawned.pid, onExit, false);
+  }
+
+  /** Blocks until this process is in the group, some milliseconds at most; there may be none to wait for. */
+  ready(): void {
+    const { group } = this.options;
+    if (group === undefined) return;
+    const name = group.slice(group.lastIndexOf("/"));
+    for (const until = monotonicMs() + READY_MS; this.pid > 0 && monotonicMs() < until; sleepMs(0.2)) {
+      if (readText("/proc/self/cgroup")?.includes(`${name}\n`)) return;
+    }
+  }
+
+  /** Every task has its result: what is left to do needs no control group. */
+  over(): void {
+    this.say("over\n");
+  }
+
+  /** Ends it: the run has cleaned up by itself. Resolves when it is gone. */
+  async dismiss(): Promise<void> {
+    this.dismissed = true;
+    if (this.pid > 0) {
+      const gone = new Promise<void>((resolve) => {
+        this.ended = resolve;
+      });
+      this.say("done\n");
+      const kill = setTimeout(() => this.pid > 0 && signalGroup(this.pid, SIGKILL), END_MS);
+      reapNow();
+      await gone;
+      clearTimeout(kill);
+    }
+    if (this.leash >= 0) closeFile(this.leash);
+  }
+
+  /** If it is gone there is nobody to tell, which has been said. */
+  private say(line: string): void {
+    if (this.pid > 0) writeAll(this.leash, encoder.encode(line));
+  }
+}
+
+const unguarded = (why: string): string => `${why}: if cfn run is ended by SIGKILL now, its agents are not`;

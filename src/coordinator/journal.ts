@@ -1,0 +1,204 @@
+/**
+ * The run's journal: what `cfn run --resume` needs to finish a run whose master was killed, or whose machine was
+ * restarted. It lies on a disk, in a folder per run (`journalfolder.ts`):
+ *
+ *     run.json   what was asked for: the words of the command line, the directory, the variables that stood in for
+ *                options; of a task file its path, size and time of change. Written before anything runs
+ *     owner      locked while somebody works on the run
+ *     results    a line per task that has its final result (`record.ts`), only ever appended to; one line for the end
+ *     tasks      the list itself, where it came by a pipe: its bytes as they were read, written before their tasks run
+ *
+ * Order of effects, for each task: its output is printed or stored, then its line is written here, then its line in the
+ * joblog. So the output of a recorded task is never lost, and a task whose master died in between runs once more. With
+ * `--keep-order` an output that waits for its turn is not recorded yet. A cancelled task is not recorded: it runs again.
+ *
+ * The death of any process loses nothing that was written. A power cut can take the last second (`limits.journalSyncMs`);
+ * of a run shorter than that, all of it. The hot path does one write for all results of a turn of the event loop.
+ *
+ * Where it cannot be written, the run goes on without it and says so.
+ */
+import { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
+import { closeFile, fileSize, O, openFile, replaceFile, writeAll } from "../os/file.ts";
+import { errorText } from "../os/libc.ts";
+import { syncData, syncPath } from "../os/stream.ts";
+import { removeTree } from "../os/tree.ts";
+import { truncateFile } from "../os/truncate.ts";
+import { type HeldFolder, makeJournal } from "./journalfolder.ts";
+import { journalLine, type RunEnded } from "./record.ts";
+
+export interface TaskFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** Unix time of its last change, seconds and nanoseconds. */
+  readonly modified: string;
+}
+
+/** run.json. */
+export interface JournalAbout {
+  readonly schema: "cfn.journal/1";
+  readonly version: string;
+  readonly run_id: string;
+  /** What stood after `run`. */
+  readonly words: readonly string[];
+  readonly cwd: string;
+  /** CFN_* variables that stood in for options. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Unix seconds. */
+  readonly started_at: number;
+  readonly boot_id: string;
+  /** Where the tasks come from: a file that can be read again, the copy in `tasks`, or the command line alone. */
+  readonly tasks: TaskFile | "copied" | "command";
+}
+
+const encoder = new TextEncoder();
+const NEWLINE = 10;
+const APPEND = O.RDWR | O.CREAT | O.APPEND | O.NOFOLLOW;
+
+/** A file that is appended to in whole pieces, or not at all. */
+class Appended {
+  private length: number;
+
+  constructor(
+    readonly fd: number,
+    readonly path: string,
+  ) {
+    this.length = fileSize(fd);
+  }
+
+  /** Why it could not; undefined if it could. */
+  append(bytes: Uint8Array): string | undefined {
+    const wrote = writeAll(this.fd, bytes);
+    if (wrote === 0) {
+      this.length += bytes.length;
+      return undefined;
+    }
+    try {
+      truncateFile(this.fd, this.length);
+    } catch {
+      // A half line at the end is no line: whoever resumes cuts it off.
+    }
+    return `${this.path}: ${errorText(-wrote)}`;
+  }
+}
+
+export class Journal {
+  /** See `HeldFolder.ownerFd`. */
+  readonly ownerFd: number;
+  private readonly results: Appended;
+  private readonly copy: Appended | undefined;
+  private copied = 0;
+  private lastByte = NEWLINE;
+  private failed = false;
+  private unsynced = false;
+  private timer: Timer | undefined;
+  private syncing: Promise<void> | undefined;
+
+  /** @throws CfnError cannot_create */
+  constructor(
+    private readonly folder: HeldFolder,
+    copies: boolean,
+    private readonly onWarning: (text: string) => void,
+  ) {
+    this.ownerFd = folder.ownerFd;
+    this.results = open(`${folder.path}/results`);
+    this.copy = copies ? open(`${folder.path}/tasks`) : undefined;
+  }
+
+  /** Adds entries, as lines of `journalLine`. */
+  write(lines: string): void {
+    this.append(this.results, encoder.encode(lines));
+  }
+
+  /** Bytes of the list, before a task of theirs is handed out; undefined is its end. */
+  readonly copyInput = (bytes: Uint8Array | undefined): void => {
+    if (this.copy === undefined) return;
+    if (bytes !== undefined) {
+      this.append(this.copy, bytes);
+      this.copied += bytes.length;
+      this.lastByte = bytes.at(-1) ?? this.lastByte;
+      return;
+    }
+    // So that a copy whose end is not known can be cut after its last whole line.
+    if (this.lastByte !== NEWLINE) this.copyInput(new Uint8Array([NEWLINE]));
+    this.write(journalLine({ input_ended: { bytes: this.copied } }));
+  };
+
+  /** The run ends in order. Waits for the disk no longer than `limits.journalSyncWaitMs`, and a short run not at all. */
+  async end(end: RunEnded["end"]): Promise<void> {
+    const failed = this.results.append(encoder.encode(journalLine({ end })));
+    // Without its last line a run whose every task has ended would be taken for one to finish.
+    if (failed !== undefined && end.finished) removeTree(this.folder.path);
+    clearTimeout(this.timer);
+    if (this.syncing !== undefined) {
+      const sync = this.syncing.then(() => this.sync());
+      await Promise.race([sync, new Promise((resolve) => setTimeout(resolve, limits.journalSyncWaitMs))]);
+    }
+    closeFile(this.results.fd);
+    if (this.copy !== undefined) closeFile(this.copy.fd);
+    closeFile(this.ownerFd);
+  }
+
+  /** The run could not begin: a journal with nothing in it is removed. */
+  withdraw(): void {
+    if (this.copied === 0 && fileSize(this.results.fd) === 0) removeTree(this.folder.path);
+  }
+
+  private append(file: Appended, bytes: Uint8Array): void {
+    if (this.failed) return;
+    const reason = file.append(bytes);
+    if (reason !== undefined) {
+      this.failed = true;
+      this.onWarning(
+        `cannot write the journal ${reason}; if this run does not end, --resume runs again what ends from now on`,
+      );
+    } else if (!this.unsynced) {
+      this.unsynced = true;
+      this.timer ??= setTimeout(() => this.syncNow(), limits.journalSyncMs);
+    }
+  }
+
+  private syncNow(): void {
+    const first = this.syncing === undefined;
+    this.syncing = this.sync(first).then(() => {
+      this.timer = this.unsynced ? setTimeout(() => this.syncNow(), limits.journalSyncMs) : undefined;
+    });
+  }
+
+  /** `first`: the names too, of the folder and in it. */
+  private async sync(first = false): Promise<void> {
+    if (!this.unsynced) return;
+    this.unsynced = false;
+    // The list before the results of its tasks.
+    if (this.copy !== undefined) await syncData(this.copy.fd);
+    await syncData(this.results.fd);
+    if (!first) return;
+    const { path } = this.folder;
+    for (const each of [`${path}/run.json`, path, path.slice(0, path.lastIndexOf("/"))]) await syncPath(each);
+  }
+}
+
+function open(path: string): Appended {
+  const fd = openFile(path, APPEND, 0o600);
+  if (fd < 0) throw new CfnError("cannot_create", `cannot use ${path}: ${errorText(-fd)}`);
+  return new Appended(fd, path);
+}
+
+/**
+ * Begins the journal of a run.
+ *
+ * @throws CfnError cannot_create
+ */
+export function beginJournal(root: string, about: JournalAbout, onWarning: (text: string) => void): Journal {
+  const folder = makeJournal(root, about.run_id, about.started_at * 1000, (path) => {
+    const wrote = replaceFile(`${path}/run.json`, `${JSON.stringify(about, null, 1)}\n`);
+    if (wrote < 0) throw new CfnError("cannot_create", `cannot write ${path}/run.json: ${errorText(-wrote)}`);
+  });
+  try {
+    return new Journal(folder, about.tasks === "copied", onWarning);
+  } catch (error) {
+    removeTree(folder.path);
+    closeFile(folder.ownerFd);
+    throw error;
+  }
+}
