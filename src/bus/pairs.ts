@@ -211,9 +211,10 @@ export function mendPairs(shard: Shard, died: boolean): number {
     .map(Number);
   const named = words[H.pairsNumber] as number;
   const number = numbers.includes(named) ? named : Math.max(0, ...numbers);
-  for (const other of numbers) if (other !== number) unlinkFile(pairsPath(shard, other));
   words[H.pairsNumber] = number;
   const mapping = number === 0 ? undefined : table(shard);
+  // A table whose maker died before it had its room has given way to a fresh one.
+  for (const other of numbers) if (other !== words[H.pairsNumber]) unlinkFile(pairsPath(shard, other));
   if (mapping === undefined) {
     words[H.pairsUsed] = 0;
     return 0;
