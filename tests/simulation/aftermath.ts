@@ -5,7 +5,7 @@
 import type { Shard } from "../../src/bus/shard.ts";
 import type { Program, WovenBus } from "./bundle.ts";
 import type { Kernel } from "./kernel.ts";
-import { BUS, ids, type Life } from "./scenario.ts";
+import { BUS, type Life } from "./scenario.ts";
 import type { Steps } from "./steps.ts";
 
 /** The index in words that do not depend on which table entry a segment has. */
@@ -75,12 +75,10 @@ export function* settle(kernel: Kernel, program: Program, life: Life, bus: Woven
   const wrong: string[] = [];
   const shards: Shard[] = [];
   for (let n = 0; n < bus.info.shards; n++) shards.push(yield* bus.shard(n));
-  for (const shard of shards) yield* compareWithRebuild(program, shard, wrong);
+  // What a rebuild costs is a good part of a schedule.
+  if (kernel.below(4) === 0) for (const shard of shards) yield* compareWithRebuild(program, shard, wrong);
   if ((yield* bus.sweep()).damaged > 0) wrong.push("a sweep finds damage where nobody damaged anything");
-  for (const id of ids) {
-    if (!(yield* bus.has(id))) continue;
-    yield* life.drain(id);
-  }
+  for (const { id } of yield* bus.agents()) yield* life.drain(id);
   for (const { id, depth } of yield* bus.agents())
     wrong.push(`${id} is still there, with ${depth.data} and ${depth.control} messages`);
   for (const shard of shards) inspectEmpty(kernel, program, shard, wrong);
@@ -96,7 +94,9 @@ function inspectEmpty(kernel: Kernel, { layout }: Program, shard: Shard, wrong: 
   const tail = words[H.tail] as number;
   for (const name of ["dirty", "blobBytes", "holderPid"] as const)
     if (words[H[name]] !== 0) wrong.push(`${shard.dir}: ${name} is ${words[H[name]]} in the end`);
-  const allowed = new Set(["lock", "leases", "index", "recycled", "spare", `pairs-${words[H.pairsNumber]}`]);
+  const pairs = words[H.pairsNumber] as number;
+  // A table whose maker died before it was named lies there until the next one is made in its place.
+  const allowed = new Set(["lock", "leases", "index", "recycled", "spare", `pairs-${pairs}`, `pairs-${pairs + 1}`]);
   for (let entry = 0; entry < layout.TABLE_ENTRIES; entry++) {
     const at = layout.TABLE_WORD + entry * S.words;
     if (words[at + S.number] === 0) continue;

@@ -148,7 +148,9 @@ export class Kernel {
 
   *fill(array: Uint8Array | Uint32Array, value: number, from: number, to = array.length): Steps<void> {
     if (!this.s(array)) return void array.fill(value, from, to);
-    const cut = from + this.below(Math.max(1, to - from));
+    // Half of the time early: what lies in front tells what the rest is.
+    const most = this.below(2) === 0 ? Math.min(6, to - from) : to - from;
+    const cut = from + this.below(Math.max(1, most));
     array.fill(value, from, cut);
     yield 1;
     array.fill(value, cut, to);

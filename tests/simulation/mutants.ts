@@ -14,12 +14,16 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ],
   [
     "nobody repairs the index after a death",
-    one("shard.ts", "if (Atomics.load(shard.index.words, H.dirty) !== 0) {", "if (shard.dir === '') {"),
+    one("shard.ts", "if (state === CHANGING) rebuild(shard);", "if (state === CHANGING) clean(shard);"),
+  ],
+  [
+    "a death is taken for damage",
+    one("shard.ts", "if (state === CHANGING) rebuild(shard);\n    else if (state !== CLEAN", "if (state !== CLEAN"),
   ],
   ["a send is not announced by the dirty word", one("append.ts", "  dirty(shard);\n  const pair", "  const pair")],
   [
     "taking is not announced by the dirty word",
-    one("inbox.ts", "  dirty(shard);\n  for (let taken", "  for (let taken"),
+    one("inbox.ts", "  dirty(shard);\n  for (const place", "  for (const place"),
   ],
   [
     "a retried sequence number is sent again",
@@ -29,8 +33,8 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "a message is taken when it is read, before it is handed over",
     one(
       "holding.ts",
-      "    return copies.map((copy) => ({ message: this.decode(copy)",
-      "    this.ack(copies.length);\n    return copies.map((copy) => ({ message: this.decode(copy)",
+      "      if (deliveries !== undefined) return deliveries;",
+      "      if (deliveries !== undefined) this.ack(deliveries.length);\n      if (deliveries !== undefined) return deliveries;",
     ),
   ],
   ["the lock is not taken", one("shard.ts", "  if (!tryLockFile(shard.lockFd)) waitForLock(shard);\n", "")],
@@ -62,11 +66,11 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ["a moved message forgets what follows it", one("compact.ts", "  linkNext(copy, nextOf(old));\n", "")],
   [
     "a rebuild keeps both copies of a moved message",
-    one("rebuild.ts", "if (follows && previous?.header.inboxSequence === inboxSequence) {", "if (shard.dir === '') {"),
+    one("rebuild.ts", "if (follows && before === inboxSequence) {", "if (shard.dir === '') {"),
   ],
   [
     "the tail is not cleared after the last message is taken",
-    one("inbox.ts", "  if (position === 0) words[chainAt + C.tail] = 0;\n", ""),
+    one("inbox.ts", "  if (depth === 0) words[chainAt + C.tail] = 0;\n", ""),
   ],
   ["a taken message is not marked", one("inbox.ts", "    markTaken(place);\n", "")],
   [
@@ -79,12 +83,12 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ],
   [
     "the blobs' bytes are not counted down",
-    one("inbox.ts", "      words[H.blobBytes] = Math.max(0, (words[H.blobBytes] as number) - charge);\n", ""),
+    one("inbox.ts", "      setHeader(words, H.blobBytes, Math.max(0, (words[H.blobBytes] as number) - charge));\n", ""),
   ],
   [
     "what a dead writer left is erased commit word first",
     one(
-      "rebuild.ts",
+      "record.ts",
       "  place.words.fill(0, place.word + R.crc, place.word + length / 4);\n  Atomics.store(place.words, place.word + R.commit, 0);\n",
       "  Atomics.store(place.words, place.word + R.commit, 0);\n  place.words.fill(0, place.word + R.crc, place.word + length / 4);\n",
     ),
@@ -105,8 +109,8 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "a blob is removed when it is read",
     one(
       "bus.ts",
-      '    if (body === undefined) {\n      throw new CfnError(\n        "unavailable",\n        `the stored',
-      '    if (copy.isBlob) dropBlob(this.info.dir, copy.body);\n    if (body === undefined) {\n      throw new CfnError(\n        "unavailable",\n        `the stored',
+      "loadBlob(this.info.dir, copy.body) : copy.body;\n",
+      "loadBlob(this.info.dir, copy.body) : copy.body;\n    if (copy.isBlob) dropBlob(this.info.dir, copy.body);\n",
     ),
   ],
   [
@@ -118,29 +122,19 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ],
   [
     "the old table of pairs is removed before the new one is named",
-    [
-      {
-        file: "pairs.ts",
-        from: "  unlinkFile(pairsPath(shard, number - 1));\n  old.unmap();\n",
-        to: "  old.unmap();\n",
-      },
-      {
-        file: "pairs.ts",
-        from: "  shard.pairs = { number, mapping };\n  shard",
-        to: "  unlinkFile(pairsPath(shard, number - 1));\n  shard.pairs = { number, mapping };\n  shard",
-      },
-    ],
+    one(
+      "pairs.ts",
+      "  for (const word of kept) {\n",
+      "  unlinkFile(pairsPath(shard, number - 1));\n  for (const word of kept) {\n",
+    ),
   ],
   [
-    "a slot's generation is cleared before it is raised",
-    [
-      { file: "slots.ts", from: "  words[at + A.generation] = generation;\n", to: "" },
-      {
-        file: "slots.ts",
-        from: "  words.fill(0, at + A.generation + 1, at + SLOT_ID_BYTE / 4);\n",
-        to: "  words.fill(0, at, at + SLOT_ID_BYTE / 4);\n  words[at + A.generation] = generation;\n",
-      },
-    ],
+    "a slot's next tenant has the generation of the last one",
+    one(
+      "slots.ts",
+      "const generation = ((words[at + A.generation] as number) + 1) >>> 0;",
+      "const generation = words[at + A.generation] as number;",
+    ),
   ],
   [
     "a segment that cannot be opened for now counts as gone",
@@ -164,4 +158,44 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     ),
   ],
   ["two may take from one inbox", one("leases.ts", "mine.has(at) || !tryLockByte(shard.leasesFd, at)", "mine.has(at)")],
+  [
+    "a chain is not sealed anew after an append",
+    one("append.ts", "  sealChain(words, at, chain);\n  clean(shard);", "  clean(shard);"),
+  ],
+  [
+    "a chain is not sealed anew after a move",
+    one("compact.ts", "  sealChain(words, slotWord(slot), chain);\n  markTaken(old);\n", "  markTaken(old);\n"),
+  ],
+  [
+    "a segment's entry is not sealed anew after a record",
+    one("record.ts", "  sealEntry(shard.index.words, entryWord(entry));\n  return", "  return"),
+  ],
+  [
+    "a pair is not sealed anew when its number is raised",
+    one(
+      "pairs.ts",
+      "    words[pair + 2] = sequence;\n    sealPair(words, pair);\n",
+      "    words[pair + 2] = sequence;\n",
+    ),
+  ],
+  [
+    "the header's seal adds what it should take away",
+    one("seals.ts", "- term(before, weight(at - H.recycled))", "+ term(before, weight(at - H.recycled))"),
+  ],
+  [
+    "a rebuild says for a moment that everything is taken",
+    one(
+      "rebuild.ts",
+      "  const linked = new Set<number>();\n",
+      "  const linked = new Set<number>();\n  for (const { header } of unread) {\n    const at = chainWord(header.slot, header.chain);\n    words[at + C.taken] = words[at + C.sequence] as number;\n  }\n",
+    ),
+  ],
+  [
+    "a half-made table of pairs is left",
+    one("pairs.ts", "if (other !== words[H.pairsNumber]) unlinkFile", "if (other !== number) unlinkFile"),
+  ],
+  [
+    "a directory that cannot be listed counts as empty",
+    one("shard.ts", "  if (names.length === 0) fail", "  if (names.length < 0) fail"),
+  ],
 ]);

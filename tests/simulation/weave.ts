@@ -30,15 +30,7 @@ const harmless = new Set([
   "listenForRings",
 ]);
 /** Calls of `src/os` that take several steps by themselves: generators in `system.ts`. */
-const stepping = new Set([
-  "sleepMs",
-  "replaceFile",
-  "writeAll",
-  "waitForRing",
-  "removeTree",
-  "readBytes",
-  "readText",
-]);
+const stepping = new Set(["sleepMs", "replaceFile", "writeAll", "waitForRing", "removeTree", "readBytes", "readText"]);
 /** Functions of the bus that look at shared memory without the lock: others may come before the look. */
 const looks = new Set(["depthOf", "isClean", "findSlot"]);
 /** Parameters and properties that hold functions of the bus. */
@@ -58,6 +50,7 @@ const counted = new Set([
   "compact",
   "erase",
   "allocateSlot",
+  "sweepBells",
 ]);
 
 const isElement = is.isElementAccessExpression;
