@@ -229,14 +229,17 @@ export function mendPairs(shard: Shard, died: boolean): number {
   words[H.pairsUsed] = found;
   if (broken === 0 && (found === expected || died)) return 0;
   if (!died) keep(shard, `pairs-${number}`, mapping.bytes);
-  // Where there is no room for another table this one is emptied of them, which may hide a few of the others.
-  if (!rewrite(shard, mapping, isWhole)) dropIn(mapping, isWhole);
+  // Where there is no room for another table: what a death left is whole but for its seal; this one is emptied of what was
+  // damaged, which may hide a few of the others.
+  if (!rewrite(shard, mapping, isWhole)) settleIn(mapping, isWhole, died);
   words[H.pairsUsed] = countPairs((shard.pairs as unknown as { mapping: Mapping }).mapping);
   return died ? 0 : Math.max(1, broken);
 }
 
-function dropIn({ words }: Mapping, isWhole: (word: number) => boolean): void {
+function settleIn({ words }: Mapping, isWhole: (word: number) => boolean, died: boolean): void {
   for (let word = 0; word + PAIR_WORDS <= words.length; word += PAIR_WORDS) {
-    if (words[word] !== 0 && !isWhole(word)) words.fill(0, word, word + PAIR_WORDS);
+    if (words[word] === 0 || isWhole(word)) continue;
+    if (died) sealPair(words, word);
+    else words.fill(0, word, word + PAIR_WORDS);
   }
 }
