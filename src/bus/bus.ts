@@ -34,7 +34,7 @@ import { readMeta, shardName } from "./directory.ts";
 import { Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
 import { A, CHAIN, FLAG_BLOB, H } from "./layout.ts";
-import { freeHosting, takeLease } from "./leases.ts";
+import { freeHosting, freeLease, takeLease } from "./leases.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
 import { rebuildShard } from "./rebuild.ts";
 import { isChainSealed } from "./seals.ts";
@@ -57,6 +57,7 @@ interface Route {
 }
 
 const ROUTES_KEPT = 50_000;
+const PEEK_LOOKS = 8;
 
 /** A draft made ready: encoded, its large body stored. */
 interface Prepared {
@@ -175,10 +176,16 @@ class OpenBus implements Bus {
     const outcomes = new Array<Sent | undefined>(drafts.length).fill(undefined);
     const now = unixSeconds();
     const all: (Prepared | undefined)[] = [];
+    // A large body may be refused here already: then so is what follows it to the same chain.
+    const refused = new Map<string, Sent>();
+    const chainOf = ({ to, chain }: Draft): string => `${to} ${chain ?? "data"}`;
     for (let at = 0; at < drafts.length; at++) {
-      const prepared = this.prepare(drafts[at] as Draft, now);
+      const draft = drafts[at] as Draft;
+      const before = refused.size === 0 ? undefined : refused.get(chainOf(draft));
+      const prepared = before ?? this.prepare(draft, now);
       if ("parcel" in prepared) all.push(prepared);
       else {
+        refused.set(chainOf(draft), prepared);
         outcomes[at] = prepared;
         all.push(undefined);
       }
@@ -323,10 +330,20 @@ class OpenBus implements Bus {
   }
 
   lease(id: string, chain: Chain): Lease | undefined {
-    const { shard, slot } = this.mustFind(id);
     const number = CHAIN[chain];
-    if (!takeLease(shard, slot, number)) return undefined;
-    return new Holding(this.info.dir, shard, slot, number, (copy) => this.decode(copy));
+    for (;;) {
+      const { shard, slot } = this.mustFind(id);
+      if (!takeLease(shard, slot, number)) return undefined;
+      // It was found without the lock: by now the slot may be another agent's, whose messages are not for this reader.
+      const holding = withShard(shard, () => {
+        if (!this.looksSound(shard, slot)) audit(shard);
+        return findSlot(shard, id) === slot
+          ? new Holding(this.info.dir, shard, slot, number, (copy) => this.decode(copy))
+          : undefined;
+      });
+      if (holding !== undefined) return holding;
+      freeLease(shard, slot, number);
+    }
   }
 
   readAll(leases: readonly Lease[], max: number): Delivery[][] {
@@ -349,15 +366,20 @@ class OpenBus implements Bus {
   }
 
   peek(id: string, chain: Chain, max: number): Message[] {
-    const { shard, slot } = this.mustFind(id);
+    const { shard } = this.mustFind(id);
     const number = CHAIN[chain];
-    const [copies = []] = readOldest(shard, () => [
-      {
-        gathered: gather(shard, slot, number, max, Number.MAX_SAFE_INTEGER, false),
-        depth: Math.min(max, depthOf(shard, slot, number)),
-      },
-    ]);
-    return copies.map((copy) => this.decode(copy)).filter((message) => message !== undefined);
+    for (let look = 1; ; look++) {
+      const [copies = []] = readOldest(shard, () => {
+        const slot = findSlot(shard, id);
+        if (slot < 0) return [];
+        const gathered = gather(shard, slot, number, max, Number.MAX_SAFE_INTEGER, false);
+        return [{ gathered, depth: Math.min(max, depthOf(shard, slot, number)) }];
+      });
+      const messages = copies.map((copy) => this.decode(copy));
+      // Its reader may have taken a message, and removed its blob, since it was copied: then it is not there at another look.
+      if (look === PEEK_LOOKS || !messages.includes(undefined))
+        return messages.filter((message) => message !== undefined);
+    }
   }
 
   depth(id: string, chain: Chain): number {

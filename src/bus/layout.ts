@@ -166,6 +166,7 @@ export const offsetOf = (position: number): number => (position & ((1 << OFFSET_
 /** A record's whole length, header and padding included. */
 export const recordBytes = (bodyBytes: number): number => (RECORD_HEADER_BYTES + bodyBytes + 7) & ~7;
 
+assert(A.state === 0 && A.generation === 1, "a free slot's other words can be cleared in one piece");
 assert(SLOTS_BYTE % 4096 === 0, "slots begin on a page");
 assert(TABLE_ENTRIES < 1 << (32 - OFFSET_BITS - 1), "a table entry fits a position");
 assert(limits.segmentBytes >>> 3 <= 1 << OFFSET_BITS, "an offset fits a position");

@@ -7,9 +7,7 @@
  * 8-byte step. A body cannot be taken for a record, because bodies are JSON text in UTF-8, which has no zero byte, and every
  * record's header has some (its commit word is below 2^24).
  */
-import { CfnError } from "../errors.ts";
 import { readBytes, statPath, unlinkFile } from "../os/file.ts";
-import { listDirectory } from "../os/tree.ts";
 import { H, R, RECORD_HEADER_BYTES, S, SEGMENT_HEADER_BYTES, TABLE_ENTRIES, TABLE_WORD } from "./layout.ts";
 import { keep, keepFile } from "./quarantine.ts";
 import { erase, fillGap, inspect, isTaken, lengthOf, rollForward } from "./record.ts";
@@ -23,7 +21,7 @@ import {
   segmentPath,
   writeSegmentHeader,
 } from "./segments.ts";
-import type { Segment, Shard } from "./shard.ts";
+import { filesOf, type Segment, type Shard } from "./shard.ts";
 
 export interface Adopted {
   readonly entry: number;
@@ -34,10 +32,11 @@ export interface Adopted {
 /**
  * Maps every segment file, mends it and lists it in the table; oldest first, and how many places were damaged.
  *
- * @throws CfnError unavailable, where a segment is there and cannot be mapped now.
+ * @throws CfnError try_again or unavailable, where a segment is there and cannot be mapped now.
  */
 export function adoptSegments(shard: Shard): { readonly adopted: Adopted[]; readonly damaged: number } {
   const words = shard.index.words;
+  const names = filesOf(shard);
   for (const segment of shard.segments.values()) segment.mapping.unmap();
   shard.segments.clear();
   shard.recycled?.mapping.unmap();
@@ -45,7 +44,7 @@ export function adoptSegments(shard: Shard): { readonly adopted: Adopted[]; read
   unlinkFile(recycledPath(shard));
   words[H.recycled] = 0;
   words.fill(0, TABLE_WORD, TABLE_WORD + TABLE_ENTRIES * S.words);
-  const numbers = listDirectory(shard.dir)
+  const numbers = names
     .map((name) => /^segment-(\d{1,10})$/.exec(name)?.[1])
     .filter((digits) => digits !== undefined)
     .map(Number)
@@ -55,7 +54,7 @@ export function adoptSegments(shard: Shard): { readonly adopted: Adopted[]; read
   for (const number of numbers) {
     const entry = adopted.length;
     if (entry === TABLE_ENTRIES) break;
-    const segment = mapWhole(shard, entry, number);
+    const segment = mapSegment(shard, entry, number);
     if (segment === undefined) {
       if (removeUnsized(shard, number)) damaged++;
       continue;
@@ -63,7 +62,7 @@ export function adoptSegments(shard: Shard): { readonly adopted: Adopted[]; read
     const fate = beginning(shard, segment);
     if (fate === "broken") damaged++;
     if (fate === "empty" || fate === "retired") {
-      // Its maker died before any record was in it, or who gave it back while it wrote the zeros.
+      // Its maker died before any record was in it; or zeros have hit the beginning of one that had nothing unread.
       segment.mapping.unmap();
       shard.segments.delete(entry);
       unlinkFile(segmentPath(shard, number));
@@ -78,20 +77,11 @@ export function adoptSegments(shard: Shard): { readonly adopted: Adopted[]; read
   return { adopted, damaged };
 }
 
-/** Undefined where the file is not of a segment's size. */
-function mapWhole(shard: Shard, entry: number, number: number): Segment | undefined {
-  const path = segmentPath(shard, number);
-  const segment = mapSegment(shard, entry, number);
-  if (segment !== undefined) return segment;
-  const bytes = statPath(path)?.bytes;
-  if (bytes !== shard.segmentBytes) return undefined;
-  throw new CfnError("unavailable", `cannot map ${path}`, "see whether the limit of open files is reached");
-}
-
 /** A file that was never reserved whole has no record; one that was cut is kept for a person, and then it is true. */
 function removeUnsized(shard: Shard, number: number): boolean {
   const path = segmentPath(shard, number);
-  const holds = readBytes(path)?.some((byte) => byte !== 0) === true;
+  // One that cannot be read now may hold something.
+  const holds = (statPath(path)?.bytes ?? 0) > 0 && readBytes(path)?.every((byte) => byte === 0) !== true;
   if (holds) keepFile(shard, `segment-${number}`, path);
   else unlinkFile(path);
   return holds;
@@ -102,7 +92,7 @@ function beginning(shard: Shard, { number, mapping }: Segment): "sound" | "broke
   const { words, bytes } = mapping;
   if (isSegmentOf(words, number)) return "sound";
   if (isZero(words, SEGMENT_HEADER_BYTES)) return "empty";
-  // Zeros in the header's place: whoever retires a segment fills it from the front, and nothing in it is unread then.
+  // Zeros in the header's place are no loss where nothing in it is unread.
   if (words.subarray(0, SEGMENT_HEADER_BYTES / 4).every((word) => word === 0) && !holdsUnread(shard, mapping))
     return "retired";
   keep(shard, `segment-${number}-at-0`, bytes.subarray(0, SEGMENT_HEADER_BYTES));

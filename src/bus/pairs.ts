@@ -6,13 +6,13 @@
  * one store; entries of recipients that have left are dropped on the way.
  */
 import { limits } from "../limits.ts";
-import { allocateFile, closeFile, fileSize, O, openFile, statPath, unlinkFile } from "../os/file.ts";
+import { allocateFile, closeFile, fileSize, O, openFile, unlinkFile } from "../os/file.ts";
+import { E } from "../os/libc.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
-import { listDirectory } from "../os/tree.ts";
 import { A, H, PAIR_WORDS } from "./layout.ts";
 import { keep } from "./quarantine.ts";
 import { isPairSealed, sealPair, setHeader } from "./seals.ts";
-import { clean, dirty, isClean, type Shard } from "./shard.ts";
+import { clean, dirty, fail, filesOf, isClean, type Shard } from "./shard.ts";
 import { isTenanted, slotsUsed, slotWord } from "./slots.ts";
 
 export interface PairKey {
@@ -52,13 +52,16 @@ function table(shard: Shard): Mapping | undefined {
   if (number !== 0 && shard.pairs?.number === number) return shard.pairs.mapping;
   shard.pairs?.mapping.unmap();
   shard.pairs = undefined;
-  const fd = number === 0 ? -1 : openFile(pairsPath(shard, number), O.RDWR);
+  const path = pairsPath(shard, number);
+  const fd = number === 0 ? -E.NOENT : openFile(path, O.RDWR);
+  // A table that cannot be opened for now must not be taken for one that is gone: it would forget what was sent.
+  if (fd < 0 && fd !== -E.NOENT) fail(`open ${path}`, -fd);
   const bytes = fd < 0 ? 0 : fileSize(fd);
-  let mapping = bytes >= PAIR_WORDS * 4 ? mapFile(fd, bytes & ~7) : undefined;
+  const isTable = bytes >= PAIR_WORDS * 4;
+  let mapping = isTable ? mapFile(fd, bytes & ~7) : undefined;
   if (fd >= 0) closeFile(fd);
+  if (isTable && mapping === undefined) fail(`map ${path}`, E.NOMEM);
   if (mapping === undefined) {
-    // There, and not to be had now: a fresh one in its place would number every pair from 1 again.
-    if (fd < 0 && number !== 0 && statPath(pairsPath(shard, number)) !== undefined) return undefined;
     mapping = create(shard, number + 1, limits.pairsInitial);
     if (mapping === undefined) return undefined;
     globalThis.crashPoint?.("pairs.first");
@@ -109,7 +112,7 @@ export function findPair(shard: Shard, key: PairKey): number | undefined {
 export function arePairsSound(shard: Shard): boolean {
   if (shard.index.words[H.pairsNumber] === 0) return true;
   const mapping = table(shard);
-  if (mapping === undefined) return true; // It is there and cannot be mapped now.
+  if (mapping === undefined) return true; // There was none, and is no room for one.
   for (let word = 0; word + PAIR_WORDS <= mapping.words.length; word += PAIR_WORDS) {
     if (mapping.words[word] !== 0 && !isPairSealed(mapping.words, word)) return false;
   }
@@ -192,6 +195,8 @@ export function recordSequence(shard: Shard, pair: number, key: PairKey, slot: n
     sealPair(words, pair);
     setHeader(shard.index.words, H.pairsUsed, (shard.index.words[H.pairsUsed] as number) + 1);
   } else if ((words[pair + 2] as number) < sequence) {
+    // The recipient may have left and come back since: without its new stamp the entry would be dropped when the table grows.
+    words[pair + 3] = stampOf(shard, slot);
     words[pair + 2] = sequence;
     sealPair(words, pair);
   }
@@ -207,15 +212,16 @@ export function mendPairs(shard: Shard, died: boolean): number {
   const { words } = shard.index;
   shard.pairs?.mapping.unmap();
   shard.pairs = undefined;
-  const numbers = listDirectory(shard.dir)
+  const numbers = filesOf(shard)
     .map((name) => /^pairs-(\d{1,9})$/.exec(name)?.[1])
     .filter((digits) => digits !== undefined)
     .map(Number);
   const named = words[H.pairsNumber] as number;
   const number = numbers.includes(named) ? named : Math.max(0, ...numbers);
-  for (const other of numbers) if (other !== number) unlinkFile(pairsPath(shard, other));
   words[H.pairsNumber] = number;
   const mapping = number === 0 ? undefined : table(shard);
+  // A table whose maker died before it had its room has given way to a fresh one.
+  for (const other of numbers) if (other !== words[H.pairsNumber]) unlinkFile(pairsPath(shard, other));
   if (mapping === undefined) {
     words[H.pairsUsed] = 0;
     return 0;
@@ -230,14 +236,17 @@ export function mendPairs(shard: Shard, died: boolean): number {
   words[H.pairsUsed] = found;
   if (broken === 0 && (found === expected || died)) return 0;
   if (!died) keep(shard, `pairs-${number}`, mapping.bytes);
-  // Where there is no room for another table this one is emptied of them, which may hide a few of the others.
-  if (!rewrite(shard, mapping, isWhole)) dropIn(mapping, isWhole);
+  // Where there is no room for another table: what a death left is whole but for its seal; this one is emptied of what was
+  // damaged, which may hide a few of the others.
+  if (!rewrite(shard, mapping, isWhole)) settleIn(mapping, isWhole, died);
   words[H.pairsUsed] = countPairs((shard.pairs as unknown as { mapping: Mapping }).mapping);
   return died ? 0 : Math.max(1, broken);
 }
 
-function dropIn({ words }: Mapping, isWhole: (word: number) => boolean): void {
+function settleIn({ words }: Mapping, isWhole: (word: number) => boolean, died: boolean): void {
   for (let word = 0; word + PAIR_WORDS <= words.length; word += PAIR_WORDS) {
-    if (words[word] !== 0 && !isWhole(word)) words.fill(0, word, word + PAIR_WORDS);
+    if (words[word] === 0 || isWhole(word)) continue;
+    if (died) sealPair(words, word);
+    else words.fill(0, word, word + PAIR_WORDS);
   }
 }

@@ -4,12 +4,11 @@
  */
 import { limits } from "../limits.ts";
 import { closeFile, O, openFile, renameFile, unlinkFile, writeAll } from "../os/file.ts";
-import { listDirectory } from "../os/tree.ts";
-import type { Shard } from "./shard.ts";
+import { filesOf, type Shard } from "./shard.ts";
 
 /** The numbers of the files kept so far. */
 const keptIn = (shard: Shard): number[] =>
-  listDirectory(shard.dir)
+  filesOf(shard)
     .map((name) => /^damaged-(\d{1,9})-/.exec(name)?.[1])
     .filter((digits) => digits !== undefined)
     .map(Number);
@@ -42,8 +41,6 @@ export function keepFile(shard: Shard, what: string, from: string): void {
 
 /** The largest number that a segment's file has or had, as far as its name is left; 0 for none. */
 export function largestNumber(shard: Shard): number {
-  const numbers = listDirectory(shard.dir).map(
-    (name) => /^(?:damaged-\d+-)?segment-(\d{1,10})(?:-at-\d+)?$/.exec(name)?.[1],
-  );
+  const numbers = filesOf(shard).map((name) => /^(?:damaged-\d+-)?segment-(\d{1,10})(?:-at-\d+)?$/.exec(name)?.[1]);
   return Math.max(0, ...numbers.filter((digits) => digits !== undefined).map(Number));
 }

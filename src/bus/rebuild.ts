@@ -181,6 +181,7 @@ function relink(shard: Shard, unread: Unread[]): void {
   const chainOf = (one: Unread): number => one.header.slot * 2 + one.header.chain;
   unread.sort((a, b) => chainOf(a) - chainOf(b) || (a.header.inboxSequence - b.header.inboxSequence) | 0);
   let previous: Unread | undefined;
+  const linked = new Set<number>();
   for (const one of unread) {
     const { slot, chain, inboxSequence, charge, flags } = one.header;
     const follows = previous !== undefined && chainOf(previous) === chainOf(one);
@@ -197,6 +198,7 @@ function relink(shard: Shard, unread: Unread[]): void {
     else {
       words[at + C.head] = one.position;
       words[at + C.taken] = inboxSequence - 1;
+      linked.add(at);
     }
     words[at + C.tail] = one.position;
     Atomics.add(words, at + C.depth, 1);
@@ -207,5 +209,12 @@ function relink(shard: Shard, unread: Unread[]): void {
     words[entryAt + S.liveBytes] = (words[entryAt + S.liveBytes] as number) + lengthOf(one.place);
     previous = one;
     globalThis.crashPoint?.("rebuild.linking");
+  }
+  // Where nothing is unread everything is taken. Said of no other chain, not for a moment: the next rebuild believes it.
+  for (let slot = 0; slot < slotsUsed(shard); slot++) {
+    for (const chain of [0, 1] as const) {
+      const at = chainWord(slot, chain);
+      if (!linked.has(at)) words[at + C.taken] = words[at + C.sequence] as number;
+    }
   }
 }

@@ -53,8 +53,8 @@ export const bodyBound = (body: string | Uint8Array): number =>
 /**
  * Writes and commits a record at the tail, which has room for it; a text is encoded in place. Links and counts are the
  * caller's. Between `dirty` and `clean`: a death before the commit leaves nothing, one after it leaves a whole record that
- * the rebuild finds. `charge` 0 stands for the body's own length. Undefined where the tail is not what it was, or not to be
- * mapped: nothing has been written then.
+ * the rebuild finds. `charge` 0 stands for the body's own length. Undefined where the tail is not what it was: nothing has
+ * been written then.
  */
 export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): Place | undefined {
   const entry = (shard.index.words[H.tail] as number) - 1;

@@ -22,14 +22,17 @@ import {
   TABLE_WORD,
 } from "./layout.ts";
 import { isEntrySealed, sealEntry, setHeader } from "./seals.ts";
-import { type Segment, type Shard, suspect } from "./shard.ts";
+import { fail, type Segment, type Shard, suspect } from "./shard.ts";
 
 export const entryWord = (entry: number): number => TABLE_WORD + entry * S.words;
 export const segmentPath = (shard: Shard, number: number): string => `${shard.dir}/segment-${number}`;
 const sparePath = (shard: Shard): string => `${shard.dir}/spare`;
 export const recycledPath = (shard: Shard): string => `${shard.dir}/recycled`;
 
-/** The mapped segment of a table entry; undefined if its file is gone or cannot be mapped. */
+/**
+ * The mapped segment of a table entry; undefined if its file is gone or is no whole segment. Throws try_again or unavailable
+ * where this process cannot open or map it: that says nothing about what it holds.
+ */
 export function segmentAt(shard: Shard, entry: number): Segment | undefined {
   const number = shard.index.words[entryWord(entry) + S.number] as number;
   const known = shard.segments.get(entry);
@@ -58,12 +61,16 @@ export function writeSegmentHeader(words: Uint32Array, number: number, entry: nu
 }
 
 export function mapSegment(shard: Shard, entry: number, number: number, whole = false): Segment | undefined {
-  const fd = openFile(segmentPath(shard, number), O.RDWR);
-  if (fd < 0) return undefined;
+  const path = segmentPath(shard, number);
+  const fd = openFile(path, O.RDWR);
+  if (fd === -E.NOENT) return undefined;
+  if (fd < 0) fail(`open ${path}`, -fd);
   // Its maker may have died before it was reserved: touching what it does not have would be SIGBUS.
-  const mapping = fileSize(fd) === shard.segmentBytes ? mapFile(fd, shard.segmentBytes, whole) : undefined;
+  const isWhole = fileSize(fd) === shard.segmentBytes;
+  const mapping = isWhole ? mapFile(fd, shard.segmentBytes, whole) : undefined;
   closeFile(fd);
-  if (mapping === undefined) return undefined;
+  if (!isWhole) return undefined;
+  if (mapping === undefined) fail(`map ${path}`, E.NOMEM);
   const segment = { number, mapping };
   shard.segments.set(entry, segment);
   return segment;
@@ -201,11 +208,11 @@ export function retire(shard: Shard, entry: number): void {
   const segment = shard.segments.get(entry);
   const path = segmentPath(shard, words[at + S.number] as number);
   if (words[H.recycled] === 0 && segment !== undefined && segment.number === words[at + S.number]) {
-    // Zeros first: a death before the renaming leaves an empty segment, which a rebuild removes.
-    segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);
-    globalThis.crashPoint?.("retire.zeroed");
+    // Renamed before it is zeroed: a rebuild removes the file of this name, but would report a segment half zeroed as damaged.
     if (renameFile(path, recycledPath(shard)) === 0) {
       globalThis.crashPoint?.("retire.renamed");
+      segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);
+      globalThis.crashPoint?.("retire.zeroed");
       shard.recycled?.mapping.unmap();
       shard.recycled = segment;
       shard.segments.delete(entry);

@@ -9,8 +9,8 @@ import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs, sleepMs } from "../os/clock.ts";
 import { allocateFile, closeFile, fileSize, makeDirectory, O, openFile, statPath } from "../os/file.ts";
-import { errorText } from "../os/libc.ts";
-import { tryLockFile, unlockFile } from "../os/lock.ts";
+import { E, errorText } from "../os/libc.ts";
+import { lockHolders, tryLockFile, unlockFile } from "../os/lock.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
 import { processState, signalProcess } from "../os/process.ts";
 import { jitter } from "../os/random.ts";
@@ -51,13 +51,25 @@ const ownPid = process.pid;
 const SIGKILL = 9;
 const SIGCONT = 18;
 
-function fail(action: string, error: number): never {
-  const code = error === 28 || error === 122 ? "try_again" : "unavailable";
+/** Throws try_again where the system has too little of something for now, else unavailable. */
+export function fail(action: string, error: number): never {
+  const passing: readonly number[] = [E.NOSPC, E.DQUOT, E.MFILE, E.NFILE, E.NOMEM];
+  const code = passing.includes(error) ? "try_again" : "unavailable";
   throw new CfnError(
     code,
     `cannot ${action}: ${errorText(error)}`,
     "free some space there, or set CFN_MESSAGE_BASE_DIR",
   );
+}
+
+/**
+ * The names in the shard's directory. Throws try_again where it cannot be listed: it is never empty, so this process is short
+ * of descriptors then, and must not take that for an empty bus.
+ */
+export function filesOf(shard: Shard): string[] {
+  const names = listDirectory(shard.dir);
+  if (names.length === 0) fail(`list ${shard.dir}`, E.MFILE);
+  return names;
 }
 
 /** Makes an empty shard. Throws try_again where the file system is full. */
@@ -77,7 +89,7 @@ export function createShard(dir: string): void {
   globalThis.crashPoint?.("shard.index_allocated");
   const mapping = mapFile(fd, bytes);
   closeFile(fd);
-  if (mapping === undefined) fail(`map ${dir}/index`, 12);
+  if (mapping === undefined) fail(`map ${dir}/index`, E.NOMEM);
   const words = mapping.words;
   words[H.magic] = MAGIC_INDEX;
   words[H.layout] = LAYOUT;
@@ -101,14 +113,18 @@ export function openShard(
   };
   const indexFd = open("index");
   const bytes = fileSize(indexFd);
-  const index = bytes < SLOTS_BYTE ? undefined : mapFile(indexFd, bytes & ~7);
-  if (index === undefined) {
+  if (bytes < SLOTS_BYTE) {
     closeFile(indexFd);
     throw new CfnError(
       "unavailable",
       `${dir}/index is damaged: it has ${bytes} bytes of at least ${SLOTS_BYTE}`,
       "remove the bus and start the run again",
     );
+  }
+  const index = mapFile(indexFd, bytes & ~7);
+  if (index === undefined) {
+    closeFile(indexFd);
+    fail(`map ${dir}/index`, E.NOMEM);
   }
   return {
     dir,
@@ -144,7 +160,7 @@ export function refreshIndex(shard: Shard): void {
   const bytes = SLOTS_BYTE + capacity * SLOT_BYTES;
   if (bytes <= shard.index.length || bytes > fileSize(shard.indexFd)) return;
   const larger = mapFile(shard.indexFd, bytes);
-  if (larger === undefined) fail(`map ${shard.dir}/index`, 12);
+  if (larger === undefined) fail(`map ${shard.dir}/index`, E.NOMEM);
   shard.outgrown.push(shard.index);
   shard.index = larger;
 }
@@ -253,15 +269,21 @@ function waitForLock(shard: Shard): void {
  * have the lock's file open: the pid may be a dead holder's, and somebody else's by now.
  */
 function unblock(shard: Shard, continued: boolean): boolean {
-  const pid = Atomics.load(shard.index.words, H.holderPid);
-  const state = pid === 0 ? undefined : processState(pid)?.state;
-  if ((state !== "T" && state !== "t") || !hasOpen(pid, `${shard.dir}/lock`)) return false;
-  signalProcess(pid, continued ? SIGKILL : SIGCONT);
-  return true;
+  const inode = statPath(`${shard.dir}/lock`)?.inode;
+  if (inode === undefined) return false;
+  // The kernel's word first: a holder may be stopped before it has said who it is, or after it has taken that back.
+  const holders = lockHolders(inode);
+  if (holders.length === 0) holders.push(Atomics.load(shard.index.words, H.holderPid));
+  for (const pid of holders) {
+    const state = pid === 0 ? undefined : processState(pid)?.state;
+    if ((state !== "T" && state !== "t") || !hasOpen(pid, inode)) continue;
+    signalProcess(pid, continued ? SIGKILL : SIGCONT);
+    return true;
+  }
+  return false;
 }
 
-function hasOpen(pid: number, path: string): boolean {
-  const inode = statPath(path)?.inode;
+function hasOpen(pid: number, inode: number): boolean {
   const files = `/proc/${pid}/fd`;
   return listDirectory(files).some((fd) => statPath(`${files}/${fd}`, true)?.inode === inode);
 }

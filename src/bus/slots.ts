@@ -85,9 +85,11 @@ export function allocateSlot(shard: Shard, id: string): number | undefined {
 export function writeTenant(shard: Shard, slot: number, generation: number, id: string): void {
   const { words, bytes } = shard.index;
   const at = slotWord(slot);
-  words.fill(0, at, at + SLOT_BYTES / 4);
+  words[at + A.state] = SLOT_FREE;
   globalThis.crashPoint?.("slot.emptied");
+  // Never cleared, not for a moment: after a death it would begin again and name an earlier tenant.
   words[at + A.generation] = generation;
+  words.fill(0, at + A.generation + 1, at + SLOT_BYTES / 4);
   words[at + A.idHash] = hashOf(id);
   const text = encoder.encode(id);
   assert(text.length <= limits.agentIdChars, "an agent id was validated at the edge");

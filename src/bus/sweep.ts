@@ -22,8 +22,9 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
   const agents: string[] = [];
   const named = new Set<string>();
   let damaged = 0;
-  // Blobs are listed before the records are read: one that is written meanwhile belongs to a living writer.
-  const blobs = listDirectory(`${dir}/blobs`);
+  // Whose writers are dead is looked at before the records are read: a living one may yet append the record that names its
+  // blob, and then die.
+  const blobs = listDirectory(`${dir}/blobs`).filter(isOrphan);
   globalThis.crashPoint?.("sweep.listed");
   for (const shard of shards) {
     withShard(shard, () => {
@@ -75,12 +76,16 @@ function nameBlobs(shard: Shard, named: Set<string>): boolean {
   return true;
 }
 
-function sweepBlobs(dir: string, blobs: readonly string[], named: ReadonlySet<string>): number {
+/** Whether the process that wrote a blob is gone: nothing will name the blob that does not by now. */
+function isOrphan(blob: string): boolean {
+  const writer = /^\.?(\d+)-(\d+)-/.exec(blob);
+  return writer === null || !isAlive({ pid: Number(writer[1]), startTicks: Number(writer[2]) });
+}
+
+function sweepBlobs(dir: string, orphans: readonly string[], named: ReadonlySet<string>): number {
   let removed = 0;
-  for (const blob of blobs) {
-    const writer = /^\.?(\d+)-(\d+)-/.exec(blob);
-    const living = writer !== null && isAlive({ pid: Number(writer[1]), startTicks: Number(writer[2]) });
-    if (!living && !named.has(blob) && unlinkFile(`${dir}/blobs/${blob}`) === 0) removed++;
+  for (const blob of orphans) {
+    if (!named.has(blob) && unlinkFile(`${dir}/blobs/${blob}`) === 0) removed++;
     globalThis.crashPoint?.("sweep.blob_gone");
   }
   return removed;

@@ -4,6 +4,7 @@
  * `flock` for whole files; open-file-description range locks (`F_OFD_SETLK`) where one file stands for many things. Both
  * belong to the open file, so closing another descriptor of the same file frees nothing, as it would with plain POSIX locks.
  */
+import { readText } from "./file.ts";
 import { libc, pointerTo } from "./libc.ts";
 
 const EXCLUSIVE_NOW = 2 | 4;
@@ -23,6 +24,15 @@ export function trySharedLock(fd: number): boolean {
 
 export function unlockFile(fd: number): void {
   libc.flock(fd, UNLOCK);
+}
+
+/**
+ * The processes that hold an exclusive `flock` of a file with this inode number, on whichever file system; empty where
+ * the kernel does not say (`/proc/locks`).
+ */
+export function lockHolders(inode: number): number[] {
+  const held = new RegExp(`: FLOCK +ADVISORY +WRITE (\\d+) [0-9a-f]+:[0-9a-f]+:${inode} `, "g");
+  return [...(readText("/proc/locks") ?? "").matchAll(held)].map(([, pid]) => Number(pid));
 }
 
 const WRITE_LOCK = 1;

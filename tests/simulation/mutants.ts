@@ -1,0 +1,201 @@
+/** Deliberate faults in the bus, each of which the simulator must catch. Some are bugs that it found, put back. */
+import type { Mutation } from "./bundle.ts";
+
+const one = (file: string, from: string, to: string): readonly Mutation[] => [{ file, from, to }];
+
+export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
+  [
+    "a record is committed before its checksum is there",
+    one(
+      "record.ts",
+      "  words[word + R.crc] = checksum(bytes, at, written);\n  Atomics.store(words, word + R.commit, length);\n",
+      "  Atomics.store(words, word + R.commit, length);\n  words[word + R.crc] = checksum(bytes, at, written);\n",
+    ),
+  ],
+  [
+    "nobody repairs the index after a death",
+    one("shard.ts", "if (state === CHANGING) rebuild(shard);", "if (state === CHANGING) clean(shard);"),
+  ],
+  [
+    "a death is taken for damage",
+    one("shard.ts", "if (state === CHANGING) rebuild(shard);\n    else if (state !== CLEAN", "if (state !== CLEAN"),
+  ],
+  ["a send is not announced by the dirty word", one("append.ts", "  dirty(shard);\n  const pair", "  const pair")],
+  [
+    "taking is not announced by the dirty word",
+    one("inbox.ts", "  dirty(shard);\n  for (const place", "  for (const place"),
+  ],
+  [
+    "a retried sequence number is sent again",
+    one("append.ts", '  if (sequence <= last) return { status: "duplicate", sequence };\n', ""),
+  ],
+  [
+    "a message is taken when it is read, before it is handed over",
+    one(
+      "holding.ts",
+      "      if (deliveries !== undefined) return deliveries;",
+      "      if (deliveries !== undefined) this.ack(deliveries.length);\n      if (deliveries !== undefined) return deliveries;",
+    ),
+  ],
+  ["the lock is not taken", one("shard.ts", "  if (!tryLockFile(shard.lockFd)) waitForLock(shard);\n", "")],
+  [
+    "the lock is not tried again after the wait",
+    one("shard.ts", "    if (tryLockFile(shard.lockFd)) return;\n    pause", "    return;\n    pause"),
+  ],
+  [
+    "a stopped holder of the lock is looked for only by the name it gave",
+    one("shard.ts", "const holders = lockHolders(inode);", "const holders: number[] = [];"),
+  ],
+  [
+    "a segment is retired one message too early",
+    one(
+      "segments.ts",
+      "  if (words[at + S.live] === 0 && words[H.tail]",
+      "  if ((words[at + S.live] as number) <= 1 && words[H.tail]",
+    ),
+  ],
+  [
+    "a moved message gets a new place in its inbox's order",
+    one(
+      "compact.ts",
+      "writeRecord(shard, header, bodyOf(old))",
+      "writeRecord(shard, { ...header, inboxSequence: (words[chainWord(header.slot, header.chain) + C.sequence] as number) + 1 }, bodyOf(old))",
+    ),
+  ],
+  ["a moved message forgets its attempts", one("compact.ts", "  copyAttempts(old, copy);\n", "")],
+  ["a moved message forgets what follows it", one("compact.ts", "  linkNext(copy, nextOf(old));\n", "")],
+  [
+    "a rebuild keeps both copies of a moved message",
+    one("rebuild.ts", "if (follows && before === inboxSequence) {", "if (shard.dir === '') {"),
+  ],
+  [
+    "the tail is not cleared after the last message is taken",
+    one("inbox.ts", "  if (depth === 0) words[chainAt + C.tail] = 0;\n", ""),
+  ],
+  ["a taken message is not marked", one("inbox.ts", "    markTaken(place);\n", "")],
+  [
+    "a segment's unread bytes are not counted down",
+    one(
+      "segments.ts",
+      "(words[at + S.liveBytes] as number) + bytes;",
+      "(words[at + S.liveBytes] as number) + Math.max(0, bytes);",
+    ),
+  ],
+  [
+    "the blobs' bytes are not counted down",
+    one("inbox.ts", "      setHeader(words, H.blobBytes, Math.max(0, (words[H.blobBytes] as number) - charge));\n", ""),
+  ],
+  [
+    "what a dead writer left is erased commit word first",
+    one(
+      "record.ts",
+      "  place.words.fill(0, place.word + R.crc, place.word + length / 4);\n  Atomics.store(place.words, place.word + R.commit, 0);\n",
+      "  Atomics.store(place.words, place.word + R.commit, 0);\n  place.words.fill(0, place.word + R.crc, place.word + length / 4);\n",
+    ),
+  ],
+  [
+    "a recycled segment is not zeroed",
+    one("segments.ts", "      segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);\n", ""),
+  ],
+  [
+    "a retired segment is zeroed before it is renamed",
+    one(
+      "segments.ts",
+      "    if (renameFile(path, recycledPath(shard)) === 0) {\n      segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);\n",
+      "    segment.mapping.words.fill(0, 0, (words[at + S.used] as number) >>> 2);\n    if (renameFile(path, recycledPath(shard)) === 0) {\n",
+    ),
+  ],
+  [
+    "a blob is removed when it is read",
+    one(
+      "bus.ts",
+      "loadBlob(this.info.dir, copy.body) : copy.body;\n",
+      "loadBlob(this.info.dir, copy.body) : copy.body;\n    if (copy.isBlob) dropBlob(this.info.dir, copy.body);\n",
+    ),
+  ],
+  [
+    "a sweep looks for dead writers after it has read the records",
+    [
+      { file: "sweep.ts", from: ".filter(isOrphan);", to: ";" },
+      { file: "sweep.ts", from: "if (!named.has(blob) &&", to: "if (isOrphan(blob) && !named.has(blob) &&" },
+    ],
+  ],
+  [
+    "the old table of pairs is removed before the new one is named",
+    one(
+      "pairs.ts",
+      "  for (const word of kept) {\n",
+      "  unlinkFile(pairsPath(shard, number - 1));\n  for (const word of kept) {\n",
+    ),
+  ],
+  [
+    "a slot's next tenant has the generation of the last one",
+    one(
+      "slots.ts",
+      "const generation = ((words[at + A.generation] as number) + 1) >>> 0;",
+      "const generation = words[at + A.generation] as number;",
+    ),
+  ],
+  [
+    "a segment that cannot be opened for now counts as gone",
+    one("segments.ts", "  if (fd < 0) fail(", "  if (fd < 0) return undefined;\n  if (fd < 0) fail("),
+  ],
+  [
+    "a batch goes on behind a refused message",
+    one(
+      "bus.ts",
+      'if (outcome.status === "full" || outcome.status === "gap") refused',
+      'if (outcome.status === "gap") refused',
+    ),
+  ],
+  ["an inbox with unread messages is given up", one("tenancy.ts", "unread === 0 ? SLOT_FREE : SLOT_AWAY", "SLOT_FREE")],
+  [
+    "two may host one agent",
+    one(
+      "tenancy.ts",
+      "if (known >= 0 && !takeHosting(shard, known)) {",
+      "if (known >= 0 && !takeHosting(shard, known) && shard.dir === '') {",
+    ),
+  ],
+  ["two may take from one inbox", one("leases.ts", "mine.has(at) || !tryLockByte(shard.leasesFd, at)", "mine.has(at)")],
+  [
+    "a chain is not sealed anew after an append",
+    one("append.ts", "  sealChain(words, at, chain);\n  clean(shard);", "  clean(shard);"),
+  ],
+  [
+    "a chain is not sealed anew after a move",
+    one("compact.ts", "  sealChain(words, slotWord(slot), chain);\n  markTaken(old);\n", "  markTaken(old);\n"),
+  ],
+  [
+    "a segment's entry is not sealed anew after a record",
+    one("record.ts", "  sealEntry(shard.index.words, entryWord(entry));\n  return", "  return"),
+  ],
+  [
+    "a pair is not sealed anew when its number is raised",
+    one(
+      "pairs.ts",
+      "    words[pair + 2] = sequence;\n    sealPair(words, pair);\n",
+      "    words[pair + 2] = sequence;\n",
+    ),
+  ],
+  [
+    "the header's seal adds what it should take away",
+    one("seals.ts", "- term(before, weight(at - H.recycled))", "+ term(before, weight(at - H.recycled))"),
+  ],
+  [
+    "a rebuild says for a moment that everything is taken",
+    one(
+      "rebuild.ts",
+      "  const linked = new Set<number>();\n",
+      "  const linked = new Set<number>();\n  for (const { header } of unread) {\n    const at = chainWord(header.slot, header.chain);\n    words[at + C.taken] = words[at + C.sequence] as number;\n  }\n",
+    ),
+  ],
+  [
+    "a half-made table of pairs is left",
+    one("pairs.ts", "if (other !== words[H.pairsNumber]) unlinkFile", "if (other !== number) unlinkFile"),
+  ],
+  [
+    "a directory that cannot be listed counts as empty",
+    one("shard.ts", "  if (names.length === 0) fail", "  if (names.length < 0) fail"),
+  ],
+]);
