@@ -243,12 +243,18 @@ function waitForLock(shard: Shard): void {
   let pause = 0.02;
   let suspectAt = start + limits.lockStoppedHolderMs;
   let continued = false;
+  let seen = Atomics.load(shard.index.words, H.holderPid);
   for (;;) {
     sleepMs(pause * (0.5 + jitter()));
     if (tryLockFile(shard.lockFd)) return;
     pause = Math.min(pause * 1.5, PAUSE_MOST_MS);
     const now = monotonicMs();
-    if (now >= suspectAt) {
+    const holder = Atomics.load(shard.index.words, H.holderPid);
+    if (holder !== seen) {
+      // It goes from hand to hand: in a crowd of hundreds, looking for one who is stopped would be most of what they do.
+      seen = holder;
+      suspectAt = now + limits.lockStoppedHolderMs;
+    } else if (now >= suspectAt) {
       continued = unblock(shard, continued);
       suspectAt = now + limits.lockStoppedHolderMs;
     }

@@ -199,7 +199,9 @@ class Turns {
       // Few come to these, and fewer to a second death in them.
       const isRarest = name === "erase" || name === "allocateSlot" || name === "moveRecord";
       if (this.faults === 0 || kernel.below(isRarest ? 2 : 4) !== 0) return;
-      this.nextFault = Math.min(this.nextFault, kernel.steps + 1 + kernel.below(kernel.below(2) === 0 ? 4 : 20));
+      // A move takes longer, and is halfway only near its end.
+      const within = name === "moveRecord" ? 40 : kernel.below(2) === 0 ? 4 : 20;
+      this.nextFault = Math.min(this.nextFault, kernel.steps + 1 + kernel.below(within));
       kernel.left = Math.min(kernel.left, this.nextFault - kernel.steps);
     };
     if (kernel.below(4) === 0) kernel.odds.space = [3, 10, 40][kernel.below(3)] as number;

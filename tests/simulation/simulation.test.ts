@@ -11,8 +11,8 @@
  *   and stops at any point (the dead often start anew under the same pid); and calls that fail for want of space,
  *   descriptors or memory. A copy of many bytes is cut anywhere when its process is interrupted or dies in it.
  * - A store by one who does not hold the shard's lock, or to unmapped memory, is caught where it happens; the rest by
- *   `history.ts`, from outside, and by `aftermath.ts`: a fresh process compares the index with a rebuild's, drains everything, and
- *   demands the memory back.
+ *   `history.ts`, from outside, and by `aftermath.ts`: a fresh process drains everything and demands the memory back; after
+ *   every fourth schedule it looks at all seals and compares the index with a rebuild's. A plain death must never count as damage.
  * - `mutants.ts` are faults that must be caught.
  *
  * Limits
@@ -21,7 +21,7 @@
  * - Loads are no points, but for the looks named in `weave.ts`; loads from unmapped memory go unnoticed.
  * - Opening a bus's meta file is one step. Messages are not validated JSON of every kind, buses have one or two shards,
  *   segments 1 KiB. Listening bells (an event loop) are not simulated, waiting ones are.
- * - Damaged files, and everything above the bus, are others' tests.
+ * - Damaged files, rosters (`roster.ts`, one writer each), `supersede`, and everything above the bus, are others' tests.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { seeded } from "../support/seed.ts";
