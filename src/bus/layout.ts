@@ -58,6 +58,8 @@ export const H = {
   repairs: 14,
   /** Of all words before it but `dirty` and `holderPid`. */
   seal: 15,
+  /** How often the lock has been taken, not sealed: while it rises, nobody is stopped holding the lock. */
+  turns: 16,
 } as const;
 
 /** Values of `dirty`: true; under change, or left so by a death; known to be damaged. */

@@ -182,6 +182,7 @@ export function growIndex(shard: Shard): number {
 export function withShard<T>(shard: Shard, change: () => T): T {
   if (!tryLockFile(shard.lockFd)) waitForLock(shard);
   let words = shard.index.words;
+  words[H.turns] = (words[H.turns] as number) + 1;
   words[H.holderPid] = ownPid;
   try {
     const state = Atomics.load(words, H.dirty);
@@ -243,16 +244,16 @@ function waitForLock(shard: Shard): void {
   let pause = 0.02;
   let suspectAt = start + limits.lockStoppedHolderMs;
   let continued = false;
-  let seen = Atomics.load(shard.index.words, H.holderPid);
+  let turns = Atomics.load(shard.index.words, H.turns);
   for (;;) {
     sleepMs(pause * (0.5 + jitter()));
     if (tryLockFile(shard.lockFd)) return;
     pause = Math.min(pause * 1.5, PAUSE_MOST_MS);
     const now = monotonicMs();
-    const holder = Atomics.load(shard.index.words, H.holderPid);
-    if (holder !== seen) {
+    const turn = Atomics.load(shard.index.words, H.turns);
+    if (turn !== turns) {
       // It goes from hand to hand: in a crowd of hundreds, looking for one who is stopped would be most of what they do.
-      seen = holder;
+      turns = turn;
       suspectAt = now + limits.lockStoppedHolderMs;
     } else if (now >= suspectAt) {
       continued = unblock(shard, continued);
