@@ -69,6 +69,8 @@ function table(shard: Shard): Mapping | undefined {
     if (alone) dirty(shard);
     setHeader(shard.index.words, H.pairsUsed, 0);
     setHeader(shard.index.words, H.pairsNumber, number + 1);
+    // What its maker left half made, and a repair without room for another had to name.
+    if (fd >= 0) unlinkFile(path);
     if (alone) clean(shard);
   }
   shard.pairs = { number: shard.index.words[H.pairsNumber] as number, mapping, counted: false };
