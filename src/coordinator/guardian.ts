@@ -20,7 +20,8 @@ import { spawnProgram } from "../os/spawn.ts";
 /**
  * POSIX sh. Arguments: run, bus, spool, control group or "", pid of the master. The line "over" on stdin says that the run needs
  * its group no longer, "done" that it has cleaned up; the end of stdin without "done" is the master's death. TERM first, KILL
- * after two seconds, and it looks again until nothing is left, for half a minute at most.
+ * after two seconds, and it looks again until nothing is left, for half a minute at most. Then it lets go of what it holds: only an
+ * empty group may remain, until somebody has reaped the master.
  */
 const SCRIPT = `
 run=$1 bus=$2 spool=$3 group=$4 master=$5
@@ -52,6 +53,7 @@ tries=0
 while [ -n "$found" ] && [ $tries -lt 300 ]; do sleep 0.1; signal KILL; tries=$((tries + 1)); done
 rm -rf "$bus" "$spool"
 case "\${bus%/*}" in */cfn | */cfn-*) rmdir "\${bus%/*}" ;; esac
+exec 3<&-
 tries=0
 while [ -n "$group" ] && ! rmdir "$group" && [ $tries -lt 300 ]; do sleep 0.1; tries=$((tries + 1)); done
 `;
