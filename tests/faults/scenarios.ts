@@ -197,6 +197,7 @@ export const scenarios: readonly Scenario[] = [
     ],
     victim: async (scene) => {
       scene.send("early", "sink", BIG, scene.perSegment + 2);
+      await scene.hush();
       const payload = JSON.stringify(scene.note("dead", "sink"));
       await scene.dies("record.committed", ["send", "sink", "--from", "dead", "--payload", "-"], payload);
       return sendTo(scene, "sink");
@@ -219,9 +220,10 @@ export const scenarios: readonly Scenario[] = [
       "rebuild.sealed",
     ],
     damages: true,
-    victim: (scene) => {
+    victim: async (scene) => {
       scene.send("early", "sink", BIG, scene.perSegment + 2);
       scene.take("sink", 2);
+      await scene.hush();
       scene.damageCounts();
       return sendTo(scene, "sink");
     },

@@ -12,7 +12,7 @@ import { H } from "../../src/bus/layout.ts";
 import { hashOf } from "../../src/bus/slots.ts";
 import { cfnBinary } from "../support/binary.ts";
 import { Ledger, type Note, type Received } from "./ledger.ts";
-import { type Ended, type Place, type Running, waitFor, within } from "./process.ts";
+import { type Ended, type Place, type Running, stateOf, waitFor, within } from "./process.ts";
 
 /** A message of this size lies in the segment itself, and 19 of them fill a large segment, 4 a small one. */
 export const BIG = 13_500;
@@ -134,6 +134,14 @@ export class Scene {
     return this.ledger.note(from, to, bytes);
   }
 
+  /** Until the second bystander comes nobody but the victim looks at the bus: who else did might repair it first. */
+  async hush(): Promise<void> {
+    for (const running of [this.#owner, this.#follower]) {
+      running.signal("SIGSTOP");
+      await waitFor("its stop", () => /^[Tt]?$/.test(stateOf(running.pid)));
+    }
+  }
+
   /** A process that dies at a crash point, before the victim comes. */
   async dies(at: string, args: readonly string[], stdin = ""): Promise<void> {
     const mark = `${this.place.files}/before-${++this.#marks}`;
@@ -158,6 +166,7 @@ export class Scene {
 
   /** The second bystander: what went wrong with it. */
   async bystand(): Promise<string[]> {
+    for (const running of [this.#owner, this.#follower]) running.signal("SIGCONT");
     const to = Array.from({ length: 2 * SENT_BY_BYSTANDER }, (_, n) => (n % 2 === 0 ? "sink" : this.other));
     const sent = await this.place.cfn(["send", "--batch", "-", "--json"], { stdin: this.batch("by", to) });
     this.book("by", sent);
