@@ -192,7 +192,10 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ],
   [
     "a half-made table of pairs is left",
-    one("pairs.ts", "if (other !== words[H.pairsNumber]) unlinkFile", "if (other !== number) unlinkFile"),
+    [
+      ...one("pairs.ts", "if (other !== words[H.pairsNumber]) unlinkFile", "if (other !== number) unlinkFile"),
+      ...one("pairs.ts", "    if (fd >= 0) unlinkFile(path);\n", ""),
+    ],
   ],
   [
     "a directory that cannot be listed counts as empty",
