@@ -81,10 +81,6 @@ export class Adoption {
     for (const execution of [...this.#running.keys()]) execution.end("cancelled", "the swarm was stopped", graceMs);
   }
 
-  get active(): number {
-    return this.#running.size;
-  }
-
   #watchOutput(): void {
     const { spool, outputBytesMax } = this.#options;
     this.#flood ??= new FloodGuard(spool, outputBytesMax);
