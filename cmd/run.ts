@@ -71,12 +71,12 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     const openOutput = files.outputFrom(spool);
     const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const onProgress = progress?.show;
+    const observers = progress === undefined ? [] : [progress.observer];
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
     const there = { busBytes, busDamaged, busIsThere, guardian };
-    const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, onProgress, onWarning: warn });
+    const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onWarning: warn });
     catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       swarm.stop("interrupted", caught === 0 ? limits.killGraceMs : 0);
       caught ||= signal;

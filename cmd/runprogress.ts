@@ -1,4 +1,6 @@
 /** The progress line of `cfn run`: on a terminal one line that is rewritten, elsewhere a line now and then. */
+import type { RunObserver } from "../src/coordinator/observer.ts";
+import { progressText } from "../src/coordinator/progress.ts";
 import { monotonicMs } from "../src/os/clock.ts";
 import { writeAll } from "../src/os/file.ts";
 import { isTerminal } from "../src/os/terminal.ts";
@@ -7,7 +9,7 @@ const PLAIN_EVERY_MS = 5000;
 const encoder = new TextEncoder();
 
 interface ProgressLine {
-  readonly show: (text: string) => void;
+  readonly observer: RunObserver;
   readonly clear: () => void;
 }
 
@@ -23,8 +25,9 @@ export function progressLine(asked: boolean): ProgressLine | undefined {
     writeAll(2, encoder.encode(`${text}\n`));
   };
   const rewritten = (text: string): void => void writeAll(2, encoder.encode(`\r\x1b[K${text}`));
+  const show = terminal ? rewritten : plain;
   return {
-    show: terminal ? rewritten : plain,
+    observer: { look: (look) => show(progressText(look)) },
     clear: () => void (terminal && writeAll(2, encoder.encode("\r\x1b[K"))),
   };
 }

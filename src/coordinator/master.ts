@@ -13,8 +13,8 @@ import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
 import type { Guardian } from "./guardian.ts";
 import { LatencyCounts } from "./latency.ts";
+import type { RunObserver, Waits } from "./observer.ts";
 import type { Output } from "./output.ts";
-import { progressText } from "./progress.ts";
 import type { Recorder } from "./recorder.ts";
 import { deliveryReports, type Failures, type RunReport } from "./report.ts";
 import type { Shape } from "./shape.ts";
@@ -45,7 +45,7 @@ export interface RunOptions {
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
   readonly guardian: Guardian;
-  readonly onProgress: ((text: string) => void) | undefined;
+  readonly observers: readonly RunObserver[];
   readonly onWarning: (text: string) => void;
 }
 
@@ -101,6 +101,7 @@ export class Run {
       onFailover: (failover) => {
         this.failovers.push(failover);
         this.recorder.failover(failover);
+        for (const observer of options.observers) observer.failover?.(failover);
       },
       wantsTeams: () => this.state.wantsTeams,
     };
@@ -120,13 +121,13 @@ export class Run {
 
   /** Resolves when every task has its result and nothing of the run is left but its bus. */
   async run(): Promise<RunEnd> {
-    const { runTimeMs, lineBuffer, onProgress } = this.options;
+    const { runTimeMs, lineBuffer, observers } = this.options;
     const over = new Promise<void>((resolve) => {
       this.over = resolve;
     });
     const timers = [setInterval(() => void this.turn(), limits.pollMs), setInterval(() => this.sample(), SAMPLE_MS)];
     if (lineBuffer) timers.push(setInterval(() => this.output.follow(this.state.underWay()), FOLLOW_MS));
-    if (onProgress !== undefined) timers.push(setInterval(() => this.progress(), limits.pollMs));
+    if (observers.length > 0) timers.push(setInterval(() => this.look(), limits.pollMs));
     const limit = setTimeout(() => this.stop("timed_out", limits.killGraceMs), runTimeMs ?? 2 ** 31 - 1);
     this.options.guardian.ready();
     this.swarm.start();
@@ -142,6 +143,7 @@ export class Run {
     await this.output.end();
     this.recorder.flush();
     this.sample();
+    this.look();
     // Without a bus nobody can be asked to end: `finish` ends every descendant in any case.
     if (!this.lost) await this.swarm.end();
     globalThis.crashPoint?.("run.ended");
@@ -222,6 +224,7 @@ export class Run {
 
   private handle(event: RunEvent): void {
     if (event.type === "result") this.measure(event.result);
+    if (event.type === "hello") this.greeted(event.coordinator, event.workers);
     for (const command of this.state.handle(event)) this.perform(command);
     if (event.type === "lost") this.flush();
   }
@@ -287,16 +290,28 @@ export class Run {
     this.over();
   }
 
-  private measure({ seq, attempt, started_at, run_time_ms }: ResultPayload): void {
-    const published = this.publishedAt.get(seq);
-    this.publishedAt.delete(seq);
-    if (published === undefined || started_at === 0) return;
-    const startedMs = started_at * 1000;
-    this.latency.task.add(startedMs - published);
-    this.latency.result.add(unixSeconds() * 1000 - (startedMs + run_time_ms));
-    if (attempt > this.firstAttempt || seq > this.options.shape.workers) return;
+  private greeted(coordinator: string, workers: number | undefined): void {
+    for (const observer of this.options.observers) observer.ready?.(coordinator, workers);
+  }
+
+  private measure(result: ResultPayload): void {
+    const waits = this.waitsOf(result);
+    for (const observer of this.options.observers) observer.attempt?.(result, waits);
+    if (waits === undefined) return;
+    this.latency.task.add(waits.task);
+    this.latency.result.add(waits.result);
+    if (result.attempt > this.firstAttempt || result.seq > this.options.shape.workers) return;
+    const startedMs = result.started_at * 1000;
     this.firstSpawn = Math.min(this.firstSpawn, startedMs);
     this.lastSpawn = Math.max(this.lastSpawn, startedMs);
+  }
+
+  private waitsOf({ seq, started_at, run_time_ms }: ResultPayload): Waits | undefined {
+    const published = this.publishedAt.get(seq);
+    this.publishedAt.delete(seq);
+    if (published === undefined || started_at === 0) return undefined;
+    const startedMs = started_at * 1000;
+    return { task: startedMs - published, result: unixSeconds() * 1000 - (startedMs + run_time_ms) };
   }
 
   private sample(): void {
@@ -305,11 +320,13 @@ export class Run {
     this.peak.fds = Math.max(this.peak.fds, openDescriptors());
   }
 
-  private progress(): void {
+  private look(): void {
     const { counts, active } = this.state;
+    const { mesh, hierarchical } = this.swarm;
     const elapsedMs = monotonicMs() - this.startMs;
     const earlier = this.recorder.earlier.seqs.size;
-    this.options.onProgress?.(progressText({ counts, total: this.total, active, earlier, elapsedMs }));
+    const look = { counts, total: this.total, active, earlier, elapsedMs, mesh, hierarchical };
+    for (const observer of this.options.observers) observer.look?.(look);
   }
 
   private finish(): RunEnd {
@@ -348,6 +365,7 @@ export class Run {
       orphans_left: orphans.left.length,
       bus_damaged: this.options.busDamaged(),
     };
+    for (const observer of this.options.observers) observer.ended?.(report);
     const finished = this.listRead && report.tasks.cancelled === 0 && this.failure === undefined;
     return { report, failure: this.failure, finished, left: orphans.left };
   }
