@@ -30,8 +30,12 @@ export const limits = {
   inboxMessages: 1000,
   controlMessages: 16_384,
   inboxBytes: 16 * MiB,
+  /** What a bus may be made with. */
+  inboxMessagesMost: 100_000,
+  inboxBytesMost: 1024 * MiB,
   busBytes: 256 * MiB,
   busBytesLeast: 3 * MiB,
+  busBytesMost: 64 * 1024 * MiB,
   agentsPerShard: 8192,
   slotsPerGrowth: 128,
   pairsInitial: 512,

@@ -2,6 +2,7 @@
 import { limits } from "../limits.ts";
 import { isSound } from "./audit.ts";
 import { compact, compactSome } from "./compact.ts";
+import { countOutcome } from "./counters.ts";
 import { A, C, CHAIN, type ChainNumber, H, positionOf, R, recordBytes } from "./layout.ts";
 import { findPair, lastSequence, PAIRS_DAMAGED, type PairKey, recordSequence, reservePair } from "./pairs.ts";
 import {
@@ -45,7 +46,10 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   for (let repairs = 0; repairs < 3; repairs++) {
     const appended = isClean(shard) ? tryAppend(shard, parcel) : undefined;
     // A slot that is not what was written may be the recipient's.
-    if (appended !== undefined && (appended.status !== "gone" || isSound(shard))) return appended;
+    if (appended !== undefined && (appended.status !== "gone" || isSound(shard))) {
+      countOutcome(shard.index.words, appended);
+      return appended;
+    }
     repair(shard);
   }
   throw beyondRepair(shard);
@@ -65,16 +69,16 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
   if (sequence <= last) return { status: "duplicate", sequence };
   if (sequence > last + 1) return { status: "gap", expected: last + 1 };
 
-  const most = chain === CHAIN.data ? limits.inboxMessages : limits.controlMessages;
+  const most = chain === CHAIN.data ? shard.inboxMessages : limits.controlMessages;
   let words = shard.index.words;
   if (!isChainSealed(words, slotWord(slot), chain)) return undefined;
   if ((words[chainWord(slot, chain) + C.depth] as number) >= most)
     return { status: "full", what: "inbox", limit: `${most} messages` };
   if (
     chain === CHAIN.data &&
-    (words[slotWord(slot) + A.bytes] as number) + (parcel.charge || parcel.body.length) > limits.inboxBytes
+    (words[slotWord(slot) + A.bytes] as number) + (parcel.charge || parcel.body.length) > shard.inboxBytes
   ) {
-    return { status: "full", what: "inbox", limit: `${limits.inboxBytes} bytes` };
+    return { status: "full", what: "inbox", limit: `${shard.inboxBytes} bytes` };
   }
 
   globalThis.crashPoint?.("append.checked");

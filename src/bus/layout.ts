@@ -60,6 +60,12 @@ export const H = {
   seal: 15,
   /** How often the lock has been taken, not sealed: while it rises, nobody is stopped holding the lock. */
   turns: 16,
+  // Counts for whoever looks on (`counters.ts`), not sealed: nothing is decided by them.
+  refusedInboxFull: 17,
+  refusedBusFull: 18,
+  refusedRate: 19,
+  accepted: 20,
+  acceptedHigh: 21,
 } as const;
 
 /** Values of `dirty`: true; under change, or left so by a death; known to be damaged. */

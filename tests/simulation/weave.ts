@@ -37,8 +37,8 @@ const looks = new Set(["depthOf", "isClean", "findSlot"]);
 const callbacks = new Set(["change", "collect", "rebuild", "decode", "find", "shardOf", "onRing", "visit", "isKept"]);
 const walking = new Set(["map", "forEach", "some", "filter"]);
 const changing = new Set(["store", "add", "sub", "and", "or", "xor", "exchange", "compareExchange"]);
-/** Element stores to what only the process itself sees. */
-const own = new Set(["outcomes", "copies", "this.shards", "last", "segment", "kept"]);
+/** Element stores to what only the process itself sees; `counts` is shared, but nothing is decided by it. */
+const own = new Set(["outcomes", "copies", "this.shards", "last", "segment", "kept", "counts"]);
 /** Rare paths: counted each time they begin, and favoured by deaths. */
 const counted = new Set([
   "moveRecord",
