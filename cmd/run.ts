@@ -17,6 +17,7 @@ import { placeForBus, runTimeLimit } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
 import { openFiles } from "./runfiles.ts";
 import { runArgs } from "./runoptions.ts";
+import { pacing } from "./runpacing.ts";
 import { progressLine } from "./runprogress.ts";
 import { swarmOf } from "./runswarm.ts";
 import { undertake } from "./undertake.ts";
@@ -71,7 +72,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     const openOutput = files.outputFrom(spool);
     const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const observers = progress === undefined ? [] : [progress.observer];
+    const observers = [...(progress === undefined ? [] : [progress.observer]), ...pacing(bus, limits.senderPerSecond)];
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };

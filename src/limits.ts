@@ -59,6 +59,18 @@ export const limits = {
   guestsMost: 4096,
   sendRetryMostMs: 100,
 
+  // Data messages a second that a loaded machine permits each sender. 0 is no limit: the start of 708 agents alone puts
+  // nine tenths of its time under CPU pressure, and a limit by default would slow the run that it is to protect.
+  senderPerSecond: 0,
+  /** No load brings it below this: as often as a sender that waits for space tries in any case. */
+  senderPerSecondLeast: 10,
+  senderPerSecondMost: 100_000,
+  /** The pressure from which it falls. */
+  pacingFromPercent: 50,
+  pacingMs: 1000,
+  /** A limit that nobody has renewed for so long is none: whoever set it is dead. */
+  pacingFreshMs: 5000,
+
   // Swarm
   agentsMax: 20_000,
   coordinatorsMax: 64,

@@ -32,6 +32,7 @@ import { type Copy, gather, readOldest } from "./inbox.ts";
 import { listAgents, roles, statsOf } from "./inspection.ts";
 import { A, CHAIN, H } from "./layout.ts";
 import { freeHosting, freeLease, takeLease } from "./leases.ts";
+import { setPermitted } from "./rates.ts";
 import { rebuildShard } from "./rebuild.ts";
 import { isChainSealed } from "./seals.ts";
 import { Sending } from "./sending.ts";
@@ -97,6 +98,10 @@ class OpenBus implements Bus {
 
   sendBatch(drafts: readonly Draft[]): Sent[] {
     return this.sending.sendBatch(drafts);
+  }
+
+  permit(perSecond: number): void {
+    setPermitted(this.info.dir, this.openedShards(), perSecond);
   }
 
   register(who: Registration): Registered {

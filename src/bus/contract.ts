@@ -131,6 +131,11 @@ export interface Bus {
   send(draft: Draft): Sent;
   /** Each shard's lock is taken once. Outcomes in the order of the drafts; per recipient, after the first refusal all are refused. */
   sendBatch(drafts: readonly Draft[]): Sent[];
+  /**
+   * From now on each sender may send so many data messages a second, and one second's worth at once; 0 for no limit. To be said
+   * again each `limits.pacingMs`: it lapses after `limits.pacingFreshMs`. Where there is no space to keep count there is no limit.
+   */
+  permit(perSecond: number): void;
   register(who: Registration): Registered;
   /** The same for many: each shard's lock is taken once. Outcomes in the order given; a refusal does not undo the others. */
   registerAll(all: readonly Registration[]): Registered[];

@@ -66,6 +66,11 @@ export const H = {
   refusedRate: 19,
   accepted: 20,
   acceptedHigh: 21,
+  // The limit of the rate (`rates.ts`), not sealed: it is believed only while it is fresh.
+  /** Data messages a second that a sender may send; 0 for as many as it likes. */
+  permittedPerSecond: 22,
+  /** When that was said: the low word of the system's milliseconds. */
+  permittedAt: 23,
 } as const;
 
 /** Values of `dirty`: true; under change, or left so by a death; known to be damaged. */

@@ -14,8 +14,9 @@ import type { Ringer } from "./bell.ts";
 import { dropBlob, storeBlob } from "./blobs.ts";
 import type { Sent } from "./contract.ts";
 import { groupBy } from "./groups.ts";
-import { CHAIN, FLAG_BLOB } from "./layout.ts";
+import { CHAIN, FLAG_BLOB, H } from "./layout.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
+import { Rates } from "./rates.ts";
 import { blobFits } from "./segments.ts";
 import { type Shard, withShard } from "./shard.ts";
 
@@ -80,12 +81,15 @@ export class Sending {
   /** What follows from a (sender, recipient) alone, kept for the next message. */
   private readonly routes = new Map<string, Route>();
   private lastRoute: Route | undefined;
+  private readonly rates: Rates;
 
   constructor(
     private readonly dir: string,
     private readonly shardOf: (id: string) => Shard,
     private readonly ringer: Ringer,
-  ) {}
+  ) {
+    this.rates = new Rates(dir);
+  }
 
   send(draft: Draft): Sent {
     const prepared = this.prepare(draft, unixSeconds());
@@ -129,6 +133,10 @@ export class Sending {
 
   private prepare(draft: Draft, now: number): Prepared | Sent {
     const { shard, key } = this.route(draft.from, draft.to);
+    if (shard.index.words[H.permittedPerSecond] !== 0 && draft.chain !== "control") {
+      const refusal = this.rates.spend(shard, draft.from);
+      if (refusal !== undefined) return refusal;
+    }
     if (draft.msgId !== undefined) assert(senderOf(draft.msgId) !== undefined, `"${draft.msgId}" is a message id`);
     const msgId = draft.msgId ?? nextId(draft.from);
     const text = encodeMessage(draft, msgId, draft.timestamp ?? now);

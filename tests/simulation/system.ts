@@ -197,6 +197,7 @@ export function unlockByte(fd: number, at: number): void {
 
 // clock.ts
 export const monotonicMs = (): number => $k.now;
+export const systemMs = (): number => $k.now;
 export const unixSeconds = (): number => 1;
 export function* sleepMs(ms: number): Steps<void> {
   if (ms <= 0) return;

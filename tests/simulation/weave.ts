@@ -19,6 +19,7 @@ const harmless = new Set([
   "E",
   "errorText",
   "monotonicMs",
+  "systemMs",
   "unixSeconds",
   "jitter",
   "randomId",
@@ -210,8 +211,8 @@ export function weave(sources: readonly Source[]): Map<string, string> {
 function weaveOne(source: Source, yielding: Yielding): string {
   const { text, tree, path } = source;
   const system = systemNames(source);
-  // Bells are hung without the lock, by design.
-  const ask = (target: string): string => (path.endsWith("bell.ts") ? "$k.p()" : `$k.s(${target})`);
+  // Bells are hung and rates kept without the lock, by design.
+  const ask = (target: string): string => (/(bell|rates)\.ts$/.test(path) ? "$k.p()" : `$k.s(${target})`);
   const start = (node: Node): number => node.getStart(tree);
 
   /** A node with what is in it woven. */
