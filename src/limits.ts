@@ -59,6 +59,18 @@ export const limits = {
   guestsMost: 4096,
   sendRetryMostMs: 100,
 
+  // Rings of senders that wait for each other (`bus/waits.ts`)
+  /** A sender that has found an inbox full for so long says for whom it waits, and looks so often whether that is a ring. */
+  ringAfterMs: 1000,
+  ringLookMs: 500,
+  /** Nothing has been taken from any inbox of a ring for so long. */
+  ringQuietMs: 2000,
+  /** Each further one of a ring gives up so much later. */
+  ringRankMs: 2000,
+  /** Waiting agents that are looked at, and recipients that each of them names. */
+  ringMost: 256,
+  ringRecipients: 32,
+
   // Data messages a second that a loaded machine permits each sender. 0 is no limit: the start of 708 agents alone puts
   // nine tenths of its time under CPU pressure, and a limit by default would slow the run that it is to protect.
   senderPerSecond: 0,

@@ -20,6 +20,7 @@ import type {
   BusStats,
   Delivery,
   Lease,
+  Reading,
   Registered,
   Registration,
   Sent,
@@ -30,14 +31,14 @@ import { groupBy } from "./groups.ts";
 import { Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
 import { listAgents, roles, statsOf } from "./inspection.ts";
-import { A, CHAIN, H } from "./layout.ts";
-import { freeHosting, freeLease, takeLease } from "./leases.ts";
+import { A, C, CHAIN, H } from "./layout.ts";
+import { freeHosting, freeLease, isLeased, takeLease } from "./leases.ts";
 import { setPermitted } from "./rates.ts";
 import { rebuildShard } from "./rebuild.ts";
 import { isChainSealed } from "./seals.ts";
 import { Sending } from "./sending.ts";
 import { closeShard, isClean, openShard, type Shard, withShard } from "./shard.ts";
-import { depthOf, findSlot, hashOf, slotWord } from "./slots.ts";
+import { chainWord, depthOf, findSlot, hashOf, slotWord } from "./slots.ts";
 import { sweepBus } from "./sweep.ts";
 import { occupy, supersedeHost, vacate } from "./tenancy.ts";
 
@@ -244,6 +245,14 @@ class OpenBus implements Bus {
 
   has(id: string): boolean {
     return this.find(id) !== undefined;
+  }
+
+  reading(id: string): Reading | undefined {
+    const found = this.find(id);
+    if (found === undefined) return undefined;
+    const { shard, slot } = found;
+    const taken = Atomics.load(shard.index.words, chainWord(slot, CHAIN.data) + C.taken);
+    return { leased: isLeased(shard, slot, CHAIN.data), taken };
   }
 
   agents(): AgentEntry[] {

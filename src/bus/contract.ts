@@ -112,6 +112,14 @@ export interface BusStats {
   readonly deepest: { readonly id: string; readonly depth: number; readonly limit: number } | undefined;
 }
 
+/** How an inbox's data is being read. */
+export interface Reading {
+  /** Somebody holds the lease. */
+  readonly leased: boolean;
+  /** Rises with each message that is taken. */
+  readonly taken: number;
+}
+
 export interface BusInfo {
   readonly dir: string;
   readonly shards: number;
@@ -153,6 +161,8 @@ export interface Bus {
   peek(id: string, chain: Chain, max: number): Message[];
   depth(id: string, chain: Chain): number;
   has(id: string): boolean;
+  /** Undefined if the id is not registered. */
+  reading(id: string): Reading | undefined;
   agents(): AgentEntry[];
   bell(): Bell;
   /** Removes what dead processes left: hosts, bells, blobs that no message names. */

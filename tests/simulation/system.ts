@@ -109,6 +109,10 @@ export function unlinkFile(path: string): number {
   return 0;
 }
 
+/** No sender waits for long enough to leave a link. */
+export const readSymlink = (): string | undefined => undefined;
+export const makeSymlink = (): number => -E.NOSPC;
+
 export function makeDirectory(path: string): number {
   if ($k.files.has(path)) return -E.EXIST;
   $k.create(path, "directory");
@@ -188,6 +192,12 @@ export function tryLockByte(fd: number, at: number): boolean {
   if (holder !== undefined) return holder === file;
   file.inode.byteLocks.set(at, file);
   return true;
+}
+
+export function isByteLocked(fd: number, at: number): boolean {
+  if (!tryLockByte(fd, at)) return true;
+  unlockByte(fd, at);
+  return false;
 }
 
 export function unlockByte(fd: number, at: number): void {
