@@ -16,6 +16,7 @@ import { onBus } from "./runbus.ts";
 import { placeForBus, runTimeLimit } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
 import { openFiles } from "./runfiles.ts";
+import { gateOf } from "./rungate.ts";
 import { runArgs } from "./runoptions.ts";
 import { pacing } from "./runpacing.ts";
 import { progressLine } from "./runprogress.ts";
@@ -44,6 +45,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const workersPerCoordinator = args["workers-per-coordinator"];
   const shape = planShape({ ...args, workersPerCoordinator, taskList, cores: coreCount() });
   const runTimeMs = runTimeLimit(env);
+  const gate = gateOf(args, warn);
   const base = busBase(env);
   if (base.warning !== undefined) warn(base.warning);
   const source =
@@ -58,7 +60,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const progress = progressLine(args.progress);
 
   const busDir = `${base.dir}/run-${runId}`;
-  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs: args.timeout, runTimeMs };
+  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs: args.timeout, runTimeMs, gate };
   let caught = 0;
   const system = {
     tmp: env["TMPDIR"],

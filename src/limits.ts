@@ -125,6 +125,12 @@ export const limits = {
   homeRetryMs: 5,
   homeWaitMs: 2000,
 
+  /** Between closing and opening again, as a share of the mark. */
+  admissionMargin: 0.1,
+  /** That no agent starts is said once it has lasted so long, and then so often. */
+  admissionWarnAfterMs: 5000,
+  admissionWarnEveryMs: 60_000,
+
   // Journals
   journalDays: 7,
   journalsMost: 1000,

@@ -1,7 +1,7 @@
-/** Senders that outrun their readers: they wait, no swarm locks up, and nothing is lost. */
+/** Senders that outrun their readers: they wait, no swarm locks up, and nothing is lost. And agents that the machine has no room for. */
 import { expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
-import { linesOf, withSwarm } from "../support/swarm.ts";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { linesOf, until, withSwarm } from "../support/swarm.ts";
 
 const count = 1300;
 
@@ -73,9 +73,8 @@ if [ $n = 1 ]; then
   cfn recv --follow --max 1100 > got1
 else
   cfn send --batch batch2 > ids2 2> told2 &
-  # It has taken a hundred, and holds its inbox while it handles them.
+  # It holds its inbox, and takes its time.
   cfn recv --follow --max 1100 | { while [ ! -e late ]; do sleep 0.1; done; cat > got2; } &
-  reader=$!
   while ! [ -L "$CFN_BUS_DIR/waits/w1" ] || ! [ -L "$CFN_BUS_DIR/waits/w2" ]; do sleep 0.1; done
   sleep 5
   [ -e sent ] && exit 8
@@ -93,3 +92,75 @@ fi
     }),
   90_000,
 );
+
+for (const topology of ["flat", "hybrid"]) {
+  test(`marks that the machine is far from let a ${topology} run end as without them`, () =>
+    withSwarm(async (swarm) => {
+      const marks = ["--memfree", "1MiB", "--load", "10000", "--topology", topology, "--agents", "20"];
+      const stdin = `${Array.from({ length: 200 }, (_, n) => n + 1).join("\n")}\n`;
+      const { code, stdout } = await swarm.run([...marks, "--tasks", "-", "--", "echo"], { stdin });
+      expect(code).toBe(0);
+      expect(new Set(linesOf(stdout)).size).toBe(200);
+      expect(swarm.report().tasks).toMatchObject({ total: 200, completed: 200 });
+    }));
+
+  test(
+    `a mark that the machine is beyond lets no agent start in a ${topology} run, which says so and ends in time`,
+    () =>
+      withSwarm(async (swarm) => {
+        const args = [
+          "--memfree",
+          "1000000GiB",
+          "--topology",
+          topology,
+          "--agents",
+          "2",
+          "--progress",
+          "--",
+          "touch",
+          "ran",
+        ];
+        const options = { env: { CFN_MAX_COORDINATION_TIME: "8" }, cwd: swarm.directory };
+        const { code, stderr } = await swarm.run(args, options);
+        expect(code).toBe(124);
+        expect(
+          stderr.match(/no agent starts: the run waits for memory: \d+MiB available, --memfree 1000000GiB/g),
+        ).toHaveLength(1);
+        expect(stderr).toMatch(/0 active.* waits for memory: /);
+        expect(readdirSync(swarm.directory)).not.toContain("ran");
+        expect(swarm.report()).toMatchObject({ status: "timed_out", tasks: { total: 2, cancelled: 2 } });
+      }),
+    60_000,
+  );
+}
+
+test("a run that waits for the machine ends at once when it is told to", () =>
+  withSwarm(async (swarm) => {
+    const running = swarm.start(["--load", "0.01", "--memfree", "1000000GiB", "--progress", "--", "true"]);
+    const catches = (): number =>
+      Number.parseInt(
+        /^SigCgt:\t[0-9a-f]*([0-9a-f]{8})$/m.exec(readFileSync(`/proc/${running.pid}/status`, "utf8"))?.[1] ?? "0",
+        16,
+      );
+    await until("it catches SIGTERM", () => (catches() & (1 << 14)) !== 0);
+    running.kill("SIGTERM");
+    expect((await running.outcome).code).toBe(143);
+    expect(swarm.report().status).toBe("interrupted");
+  }));
+
+test("marks that are none are refused", () =>
+  withSwarm(async (swarm) => {
+    for (const [option, value] of [
+      ["--memfree", "much"],
+      ["--memfree", "0"],
+      ["--load", "0"],
+      ["--load", "-1"],
+      ["--load", "50%%"],
+      ["--pressure", "101"],
+      ["--pressure", "5%"],
+    ] as const) {
+      const { code, stderr } = await swarm.run([option, value, "--", "true"]);
+      expect(code, `${option} ${value}`).toBe(64);
+      expect(stderr).toContain(`${option} "${value}": expected a`);
+    }
+  }));

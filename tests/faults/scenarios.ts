@@ -182,6 +182,18 @@ export const scenarios: readonly Scenario[] = [
     },
   },
   {
+    name: "waiting for room in a full inbox",
+    points: ["wait.begun", "wait.written"],
+    victim: (scene) => {
+      // Only of one that has an inbox does anybody need to know.
+      scene.bus.register({ id: FROM, role: "guest" });
+      const full = scene.inbox();
+      scene.send("early", full, 40, scene.bus.info.inboxMessages);
+      const deed = sendTo(scene, full);
+      return { ...deed, args: [...deed.args.slice(0, -1), "2500ms"] };
+    },
+  },
+  {
     name: "repairing what a dead sender left",
     points: [
       "rebuild.begun",
