@@ -2,6 +2,7 @@
 import type { Bus, Sent } from "../src/bus/contract.ts";
 import { CfnError } from "../src/errors.ts";
 import type { Draft } from "../src/message/message.ts";
+import { Backlog } from "./backlog.ts";
 import { unknownAgent } from "./join.ts";
 import { print } from "./output.ts";
 import { type Full, Patience } from "./patience.ts";
@@ -29,16 +30,23 @@ export async function deliver(
   timeoutMs: number,
   onAccepted: OnAccepted,
 ): Promise<void> {
-  let pending = drafts;
-  const wait = new Patience(bus, timeoutMs);
+  const send = (tried: readonly Draft[]): Outcome => {
+    const outcomes = tried.length === 1 ? [bus.send(tried[0] as Draft)] : bus.sendBatch(tried);
+    const outcome = sorted(bus, tried, outcomes, onAccepted);
+    if (outcome.failed !== undefined) throw outcome.failed;
+    return outcome;
+  };
+  const first = send(drafts);
+  if (first.full === undefined) return;
+  const backlog = new Backlog(first.refused);
+  const wait = new Patience(bus, backlog, timeoutMs);
   try {
-    for (;;) {
-      const outcomes = pending.length === 1 ? [bus.send(pending[0] as Draft)] : bus.sendBatch(pending);
-      const { refused, full, failed } = sorted(bus, pending, outcomes, onAccepted);
-      if (failed !== undefined) throw failed;
-      if (full === undefined) return;
-      await wait.forSpace(refused, full, refused.length < pending.length);
-      pending = refused;
+    await wait.forSpace(first.full);
+    for (let tried = backlog.next(); tried.length > 0; tried = backlog.next()) {
+      const { refused, full } = send(tried);
+      backlog.tried(tried, refused);
+      if (refused.length < tried.length) wait.progress();
+      if (full !== undefined) await wait.forSpace(full);
     }
   } finally {
     wait.end();

@@ -6,6 +6,7 @@ import { limits } from "../src/limits.ts";
 import type { Draft } from "../src/message/message.ts";
 import { monotonicMs } from "../src/os/clock.ts";
 import { jitter } from "../src/os/random.ts";
+import type { Backlog } from "./backlog.ts";
 
 export type Full = Extract<Sent, { status: "full" }>;
 
@@ -20,6 +21,7 @@ export class Patience {
 
   constructor(
     private readonly bus: Bus,
+    private readonly backlog: Backlog,
     private readonly timeoutMs: number,
   ) {
     const now = monotonicMs();
@@ -27,17 +29,20 @@ export class Patience {
     this.ringLookAt = now + limits.ringAfterMs;
   }
 
-  /** Resolves when it is worth another try; `progress` where the last one was not all in vain. Throws try_again. */
-  async forSpace(refused: readonly Draft[], full: Full, progress: boolean): Promise<void> {
+  /** Something was accepted: the wait begins anew. */
+  progress(): void {
     const now = monotonicMs();
-    if (progress) {
-      this.deadline = now + this.timeoutMs;
-      this.pauseMs = PAUSE_LEAST_MS;
-      this.ringLookAt = now + limits.ringAfterMs;
-      this.end();
-    }
-    if (now >= this.deadline) throw notAccepted(refused, full);
-    if (full.what === "inbox" && now >= this.ringLookAt) await this.lookForRing(refused);
+    this.deadline = now + this.timeoutMs;
+    this.pauseMs = PAUSE_LEAST_MS;
+    this.ringLookAt = now + limits.ringAfterMs;
+    this.end();
+  }
+
+  /** Resolves when it is worth another try. Throws try_again where there was no room for too long, or will be none. */
+  async forSpace(full: Full): Promise<void> {
+    const now = monotonicMs();
+    if (now >= this.deadline) throw notAccepted(this.backlog, full);
+    if (full.what === "inbox" && now >= this.ringLookAt) await this.lookForRing();
     const pauseMs = full.retryMs ?? this.pauseMs * (0.5 + jitter());
     await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, this.deadline - now)));
     this.pauseMs = Math.min(this.pauseMs * 2, limits.sendRetryMostMs);
@@ -48,19 +53,17 @@ export class Patience {
     this.sender?.end();
   }
 
-  private async lookForRing(refused: readonly Draft[]): Promise<void> {
+  private async lookForRing(): Promise<void> {
     this.ringLookAt = monotonicMs() + limits.ringLookMs;
-    const { from } = refused[0] as Draft;
     if (this.sender === undefined) {
       const { WaitingSender } = await import("../src/bus/waits.ts");
-      this.sender = new WaitingSender(this.bus, from);
+      this.sender = new WaitingSender(this.bus, (this.backlog.next()[0] as Draft).from);
     }
-    const recipients = new Set(refused.filter((draft) => draft.from === from).map(({ to }) => to));
-    const ring = this.sender.look([...recipients]);
+    const ring = this.sender.look(this.backlog.recipients);
     if (ring === undefined) return;
     throw new CfnError(
       "try_again",
-      `not accepted: ${counted(refused)}: ${[...ring, ring[0]].join(" → ")}: each waits for the next to read`,
+      `not accepted: ${counted(this.backlog.rest)}: ${[...ring, ring[0]].join(" → ")}: each waits for the next to read`,
       "read first (cfn recv), then send again",
     );
   }
@@ -76,10 +79,9 @@ const wants: Record<Full["what"], readonly [what: string, remedy: string]> = {
   rate: ["too fast", "send less often, or raise --timeout"],
 };
 
-function notAccepted(refused: readonly Draft[], full: Full): CfnError {
-  const to = [...new Set(refused.map((draft) => draft.to))];
+function notAccepted({ recipients: to, rest }: Backlog, full: Full): CfnError {
   const named =
     to.slice(0, NAMED_MOST).join(", ") + (to.length > NAMED_MOST ? ` and ${to.length - NAMED_MOST} more` : "");
   const [what, remedy] = wants[full.what];
-  return new CfnError("try_again", `not accepted: ${counted(refused)} to ${named}: ${what} (${full.limit})`, remedy);
+  return new CfnError("try_again", `not accepted: ${counted(rest)} to ${named}: ${what} (${full.limit})`, remedy);
 }

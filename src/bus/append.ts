@@ -69,11 +69,10 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
   if (sequence <= last) return { status: "duplicate", sequence };
   if (sequence > last + 1) return { status: "gap", expected: last + 1 };
 
-  const most = chain === CHAIN.data ? shard.inboxMessages : limits.controlMessages;
   let words = shard.index.words;
   if (!isChainSealed(words, slotWord(slot), chain)) return undefined;
-  if ((words[chainWord(slot, chain) + C.depth] as number) >= most)
-    return { status: "full", what: "inbox", limit: `${most} messages` };
+  const depth = words[chainWord(slot, chain) + C.depth] as number;
+  if (depth >= (chain === CHAIN.data ? shard.inboxMessages : limits.controlMessages)) return inboxFull(shard, chain);
   if (
     chain === CHAIN.data &&
     (words[slotWord(slot) + A.bytes] as number) + (parcel.charge || parcel.body.length) > shard.inboxBytes
@@ -154,6 +153,13 @@ function isLastOf(
   const sequence = place.words[place.word + R.inboxSequence] as number;
   return isOfChain(place.words, place.word, slot, chain, generation) && !isLater(sequence, last);
 }
+
+export const inboxFull = (shard: Shard, chain: ChainNumber = CHAIN.data) =>
+  ({
+    status: "full",
+    what: "inbox",
+    limit: `${chain === CHAIN.data ? shard.inboxMessages : limits.controlMessages} messages`,
+  }) as const;
 
 const busFull = (shard: Shard): Appended => ({
   status: "full",

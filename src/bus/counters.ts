@@ -1,24 +1,23 @@
 /**
  * What a shard counts for whoever looks on: words of its header that nothing is decided by. They are neither sealed nor
- * covered by `dirty`: a death may lose one of them by one, and damage may make them anything, which no message suffers from.
+ * covered by `dirty`: a death may lose one count, and damage may make them anything, which no message suffers from.
  */
 import type { Appended } from "./append.ts";
 import { H } from "./layout.ts";
 
-/** Under the lock. `counts` is the header. */
-function countOne(counts: Uint32Array, at: number): void {
-  counts[at] = (counts[at] as number) + 1;
+/** With or without the lock. `counts` is the header. */
+export function countOne(counts: Uint32Array, at: number): number {
+  return Atomics.add(counts, at, 1);
 }
 
-/** Under the lock: an attempt to append. */
+/** An attempt to append. */
 export function countOutcome(
   counts: Uint32Array,
   { status, what }: { status: Appended["status"]; what?: string },
 ): void {
   if (status === "full") countOne(counts, what === "inbox" ? H.refusedInboxFull : H.refusedBusFull);
   else if (status === "accepted") {
-    countOne(counts, H.accepted);
-    if (counts[H.accepted] === 0) countOne(counts, H.acceptedHigh);
+    if (countOne(counts, H.accepted) === 0xffff_ffff) countOne(counts, H.acceptedHigh);
   }
 }
 

@@ -18,6 +18,7 @@ import { allocateFile, closeFile, fileSize, O, openFile, renameFile, statPath, u
 import { type Mapping, mapFile } from "../os/mapping.ts";
 import { randomId } from "../os/random.ts";
 import type { Sent } from "./contract.ts";
+import { countOne } from "./counters.ts";
 import { H } from "./layout.ts";
 import type { Shard } from "./shard.ts";
 import { hashOf } from "./slots.ts";
@@ -61,8 +62,7 @@ export class Rates {
       const due = Atomics.load(words, at);
       const next = spendAt(due, now, perSecond);
       if ("waitTicks" in next) {
-        const { words: counts } = index;
-        counts[H.refusedRate] = (counts[H.refusedRate] as number) + 1;
+        countOne(index.words, H.refusedRate);
         const limit = `${perSecond} messages a second of each sender, on a loaded machine`;
         return { status: "full", what: "rate", limit, retryMs: Math.ceil(next.waitTicks / TICKS_PER_MS) };
       }

@@ -9,16 +9,19 @@ import { messageIds, senderOf } from "../message/ids.ts";
 import { type Draft, isAgentId } from "../message/message.ts";
 import { unixSeconds } from "../os/clock.ts";
 import { randomId } from "../os/random.ts";
-import { type Appended, append, type Parcel } from "./append.ts";
+import { type Appended, append, inboxFull, type Parcel } from "./append.ts";
 import type { Ringer } from "./bell.ts";
 import { dropBlob, storeBlob } from "./blobs.ts";
 import type { Sent } from "./contract.ts";
+import { countOne } from "./counters.ts";
 import { groupBy } from "./groups.ts";
 import { CHAIN, FLAG_BLOB, H } from "./layout.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
 import { Rates } from "./rates.ts";
+import { isChainSealed } from "./seals.ts";
 import { blobFits } from "./segments.ts";
-import { type Shard, withShard } from "./shard.ts";
+import { isClean, type Shard, withShard } from "./shard.ts";
+import { depthOf, findSlot, slotWord } from "./slots.ts";
 
 const encoder = new TextEncoder();
 const nextId = messageIds(randomId());
@@ -77,6 +80,18 @@ function appendInOrder(shard: Shard, group: readonly number[], all: readonly Pre
   });
 }
 
+/**
+ * False if an inbox is seen to be full without the lock: those who wait for room look often, and are to keep nobody from the
+ * lock, nor encode what they cannot send. A number that the sender gave may be of a message that has been accepted, which is told
+ * under the lock; and damage is found there.
+ */
+function mayHaveRoom(shard: Shard, { to, chain, sequence }: Draft, ahead: number): boolean {
+  if (chain === "control" || sequence !== undefined) return true;
+  const slot = findSlot(shard, to);
+  if (slot < 0 || depthOf(shard, slot, CHAIN.data) + ahead < shard.inboxMessages) return true;
+  return !isClean(shard) || !isChainSealed(shard.index.words, slotWord(slot), CHAIN.data);
+}
+
 export class Sending {
   /** What follows from a (sender, recipient) alone, kept for the next message. */
   private readonly routes = new Map<string, Route>();
@@ -103,13 +118,16 @@ export class Sending {
     const outcomes = new Array<Sent | undefined>(drafts.length).fill(undefined);
     const now = unixSeconds();
     const all: (Prepared | undefined)[] = [];
-    // A large body may be refused here already: then so is what follows it to the same chain.
+    // One may be refused here already: then so is what follows it to the same chain.
     const refused = new Map<string, Sent>();
     const chainOf = ({ to, chain }: Draft): string => `${to} ${chain ?? "data"}`;
+    const ahead = new Map<string, number>();
     for (let at = 0; at < drafts.length; at++) {
       const draft = drafts[at] as Draft;
       const before = refused.size === 0 ? undefined : refused.get(chainOf(draft));
-      const prepared = before ?? this.prepare(draft, now);
+      const others = ahead.get(draft.to) ?? 0;
+      const prepared = before ?? this.prepare(draft, now, others);
+      if (draft.chain !== "control") ahead.set(draft.to, others + 1);
       if ("parcel" in prepared) all.push(prepared);
       else {
         refused.set(chainOf(draft), prepared);
@@ -131,8 +149,13 @@ export class Sending {
     return outcomes as Sent[];
   }
 
-  private prepare(draft: Draft, now: number): Prepared | Sent {
+  /** `ahead`: how many data messages to the same inbox go before it. */
+  private prepare(draft: Draft, now: number, ahead = 0): Prepared | Sent {
     const { shard, key } = this.route(draft.from, draft.to);
+    if (!mayHaveRoom(shard, draft, ahead)) {
+      countOne(shard.index.words, H.refusedInboxFull);
+      return inboxFull(shard);
+    }
     if (shard.index.words[H.permittedPerSecond] !== 0 && draft.chain !== "control") {
       const refusal = this.rates.spend(shard, draft.from);
       if (refusal !== undefined) return refusal;

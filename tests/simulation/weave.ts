@@ -158,7 +158,9 @@ function stepOf(node: Node, { tree, path }: Source, system: ReadonlySet<string>,
   if (!is.isPropertyAccessExpression(callee)) return undefined;
   const name = callee.name.text;
   const object = callee.expression.getText(tree);
-  if (object === "Atomics") return changing.has(name) ? "atomic" : undefined;
+  if (object === "Atomics") {
+    return changing.has(name) && !own.has(node.arguments[0]?.getText(tree) ?? "") ? "atomic" : undefined;
+  }
   if ((name === "set" || name === "fill" || name === "copyWithin") && isShared(object)) return "copy";
   if (name === "encodeInto") return node.arguments[1]?.getText(tree) === "scratch" ? undefined : "encode";
   if (node.arguments.some((one) => yielding.functions.has(one) || yielding.declared.has(nameOf(one) ?? ""))) {
