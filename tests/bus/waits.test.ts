@@ -99,6 +99,29 @@ test("one that takes a message now and then is in no ring, nor is one whose inbo
     for (const [sender] of waiting) sender.end();
   }, small));
 
+test("what one that waits said is held against how its inbox is read now", () =>
+  withOpenBus(async (bus, dir) => {
+    for (const id of ["a", "b"]) full(bus, id);
+    const a = new WaitingSender(bus, "a");
+    const b = new WaitingSender(bus, "b");
+    for (const [sender, to] of [
+      [a, "b"],
+      [b, "a"],
+    ] as const)
+      sender.look([to]);
+    // b does not look again: it may be stopped. But somebody reads what it has got.
+    const other = openBus(dir);
+    const lease = other.lease("b", "data") as Lease;
+    await Bun.sleep(lookOnMs);
+    expect(a.look(["b"])).toBeUndefined();
+    lease.ack(lease.read(1).length);
+    lease.release();
+    expect(a.look(["b"])).toBeUndefined();
+    other.close();
+    a.end();
+    b.end();
+  }, small));
+
 test("what dead senders left is ignored, replaced and swept; what is no link of ours as well", () =>
   withOpenBus(async (bus, dir) => {
     for (const id of ["a", "b"]) full(bus, id);
