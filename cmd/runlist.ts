@@ -5,8 +5,11 @@ import { statPath } from "../src/os/file.ts";
 
 export function listOf(tasks: string | undefined): JournalAbout["tasks"] {
   if (tasks === undefined) return "command";
-  return comesOnce(tasks) ? "copied" : taskFile(tasks.startsWith("/") ? tasks : `${process.cwd()}/${tasks}`);
+  return comesOnce(tasks) ? "copied" : taskFile(absolute(tasks));
 }
+
+/** Wherever somebody resumes the run. */
+export const absolute = (path: string): string => (path.startsWith("/") ? path : `${process.cwd()}/${path}`);
 
 /** A task file as it is now; of one that is not there, no bytes. */
 export function taskFile(path: string): TaskFile {

@@ -15,7 +15,7 @@ import { bootId } from "../src/os/process.ts";
 import { randomId } from "../src/os/random.ts";
 import type { Context, Values } from "./command.ts";
 import { say } from "./log.ts";
-import { listOf } from "./runlist.ts";
+import { absolute, listOf } from "./runlist.ts";
 import type { runArgs } from "./runoptions.ts";
 
 type RunArgs = typeof runArgs;
@@ -74,7 +74,7 @@ export function newRun({ args, rest, env, words }: Context<RunArgs>, loaded: Loa
         environment: Object.fromEntries(
           settingVariables.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])),
         ),
-        ...(recorded === undefined ? {} : { settings: recorded }),
+        ...(recorded === undefined ? {} : { settings: { ...recorded, file: absolute(recorded.file) } }),
         started_at: unixSeconds(),
         boot_id: bootId(),
         tasks: listOf(args.tasks),

@@ -32,7 +32,7 @@ const facts = (
   reads,
 });
 
-export function whole(least: number, most: number) {
+export function integer(least: number, most: number) {
   const expects = `a whole number from ${least} to ${most}`;
   return v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most), v.metadata(facts(expects, "number")));
 }

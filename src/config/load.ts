@@ -67,13 +67,15 @@ export function loadSettings(sources: SettingSources): LoadedSettings {
   });
   const conflicts = contradictions(settings, (key) => given.has(key));
   if (conflicts.length > 0) {
+    // Only now somebody wants to know in which lines they are.
+    if (recorded === undefined && sources.located !== true) return loadSettings({ ...sources, located: true });
     const remedy = conflicts.length === 1 ? (conflicts[0] as Contradiction).remedy : "";
     throw refusal(
       conflicts.map((conflict) => conflictText(conflict, effective)),
       remedy,
     );
   }
-  return { settings, effective, recorded: path === undefined ? undefined : record(path, fromFile) };
+  return { settings, effective, recorded: path === undefined ? undefined : recordOf(path, fromFile) };
 }
 
 function readSource(path: string | undefined, isWanted: boolean, located = false): Source {
@@ -89,7 +91,7 @@ function resumed({ file, values, secrets }: RecordedFile): Source {
   return { given: [...given, ...again.given.filter(({ setting }) => secrets.includes(setting.key))], problems };
 }
 
-function record(file: string, { given }: Source): RecordedFile | undefined {
+function recordOf(file: string, { given }: Source): RecordedFile | undefined {
   if (given.length === 0) return undefined;
   const [open, secret] = [false, true].map((isSecret) =>
     given.filter(({ setting }) => (setting.secret === true) === isSecret),

@@ -15,12 +15,12 @@ import {
   command,
   decimal,
   type FileValue,
+  integer,
   type KindFacts,
   size,
   span,
   token,
   truth,
-  whole,
 } from "./kinds.ts";
 
 /** What a setting has beside its values. */
@@ -55,7 +55,7 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
 const run = v.strictObject({
-  agents: open(whole(1, limits.agentsMax), {
+  agents: open(integer(1, limits.agentsMax), {
     about: "workers alive at once",
     unset: "1; with --tasks two per core",
     env: ["CFN_MAX_AGENTS"],
@@ -66,20 +66,20 @@ const run = v.strictObject({
     env: ["CFN_TOPOLOGY"],
     hint: "T",
   }),
-  coordinators: open(whole(1, limits.coordinatorsMax), {
+  coordinators: open(integer(1, limits.coordinatorsMax), {
     about: "hybrid: how many",
     unset: `${limits.coordinatorsDefault}; with --agents one per core`,
     env: ["CFN_COORDINATORS"],
     hint: "K",
   }),
-  workers_per_coordinator: open(whole(1, limits.agentsMax), {
+  workers_per_coordinator: open(integer(1, limits.agentsMax), {
     about: "hybrid: each one's team",
     unset: String(limits.workersPerCoordinatorDefault),
     env: ["CFN_WORKERS_PER_COORDINATOR"],
     hint: "W",
   }),
   timeout: open(span(1, limits.timeoutMsMax), { about: "end a task after this time", unset: "never", hint: "D" }),
-  retries: setting(whole(0, limits.retriesMax), 0, { about: "run a failed task up to N times more", hint: "N" }),
+  retries: setting(integer(0, limits.retriesMax), 0, { about: "run a failed task up to N times more", hint: "N" }),
   halt: setting(choice(["never", "soon", "now"]), "never", {
     about: "after a failure: go on, start no more, or end all",
     hint: "H",
@@ -129,11 +129,11 @@ const bus = v.strictObject({
   bytes: setting(size(limits.busBytesLeast, 64 * GiB), formatBytes(limits.busBytes), {
     about: "all messages of a bus; never more than half of what is free",
   }),
-  shards: open(whole(1, limits.shardsMax), {
+  shards: open(integer(1, limits.shardsMax), {
     about: "in how many parts, each with a lock, a bus is cut",
     unset: `${limits.shardsDefault}, fewer where there is little room`,
   }),
-  inbox_messages: setting(whole(1, 100_000), limits.inboxMessages, {
+  inbox_messages: setting(integer(1, 100_000), limits.inboxMessages, {
     about: "messages in one inbox; who sends more waits",
     env: ["CFN_MAX_INBOX_SIZE", "MAX_INBOX_SIZE"],
   }),
@@ -150,7 +150,7 @@ const metrics = v.strictObject({
   enabled: setting(truth(), true, { about: "write the metrics of a run beside its journal" }),
   interval: setting(span(100, HOUR_MS), "1s", { about: "a line of figures so often" }),
   file_bytes: setting(size(64 * 1024, GiB), "16MiB", { about: "from this size on a file is rotated" }),
-  files: setting(whole(1, 100), 4, { about: "so many files of each process are kept" }),
+  files: setting(integer(1, 100), 4, { about: "so many files of each process are kept" }),
 });
 
 const health = v.strictObject({
@@ -186,8 +186,8 @@ const serve = v.strictObject({
 });
 
 const journal = v.strictObject({
-  days: setting(whole(1, 3650), limits.journalDays, { about: "journals of runs are kept so long" }),
-  keep: setting(whole(1, 100_000), limits.journalsMost, { about: "so many journals are kept" }),
+  days: setting(integer(1, 3650), limits.journalDays, { about: "journals of runs are kept so long" }),
+  keep: setting(integer(1, 100_000), limits.journalsMost, { about: "so many journals are kept" }),
 });
 
 export const sections = { run, bus, metrics, health, alert, serve, journal } as const;

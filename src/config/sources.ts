@@ -84,6 +84,8 @@ function flattened(document: unknown, path: string): { key: string; value: unkno
 const isTable = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+const NAMED_MOST = 3;
+
 function unknownKey(key: string, value: unknown, origin: Origin): string {
   const where = originText(origin);
   if (Object.hasOwn(sections, key)) {
@@ -92,8 +94,9 @@ function unknownKey(key: string, value: unknown, origin: Origin): string {
   const keys = settingList.map((setting) => setting.key);
   const name = key.slice(key.lastIndexOf(".") + 1);
   const namesakes = settingList.filter((setting) => setting.name === name).map((setting) => setting.key);
-  const near = namesakes.length > 0 ? namesakes : [...nearest(key, keys), ...nearest(key, Object.keys(sections))];
-  const hint = near.length > 0 ? `; did you mean ${near.slice(0, 3).join(" or ")}?` : "";
+  const tables = nearest(key, Object.keys(sections)).map((section) => `[${section}]`);
+  const near = [...new Set<string>([...nearest(key, keys), ...namesakes, ...tables])].slice(0, NAMED_MOST);
+  const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
   return `unknown key ${key.slice(0, 80)} (${where})${hint}`;
 }
 
