@@ -51,7 +51,7 @@ const COLUMNS_MOST = 100;
 function rareOptions({ args }: Command): string {
   const words = Object.entries(args)
     .filter(([, arg]) => isRare(arg))
-    .map(([name, arg]) => `--${name}=<${("valueHint" in arg && arg.valueHint) || "WORD"}>`);
+    .map(([name, arg]) => `--${name}=<${arg.type === "enum" ? arg.options.join("|") : arg.valueHint}>`);
   if (words.length === 0) return "";
   const lines = ["also"];
   for (const word of [...words, "(cfn config reference)"]) {

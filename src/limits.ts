@@ -151,7 +151,8 @@ export const limits = {
   // Configuration
   configBytes: 256 * KiB,
   /** Longer ones are read, but nobody says in which line a key stands. */
-  configLinesLocated: 2000,
+  configLinesLocated: 1000,
+  configProblemsListed: 20,
 
   // Chaos
   chaosAgentsDefault: 50,

@@ -4,6 +4,7 @@
  */
 import * as v from "valibot";
 import { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import { type Contradiction, contradictions } from "./contradictions.ts";
 import { defaultConfigPath, readConfig } from "./file.ts";
 import type { FileValue } from "./kinds.ts";
@@ -123,6 +124,8 @@ function conflictText({ keys, why }: Contradiction, effective: readonly Effectiv
 /** One sentence as it is, several below each other. */
 function refusal(sentences: readonly string[], remedy: string): CfnError {
   if (sentences.length === 1) return new CfnError("usage", sentences[0] as string, remedy);
-  const lines = sentences.map((sentence) => `\n  ${sentence}`).join("");
+  const most = limits.configProblemsListed;
+  const more = sentences.length > most ? [`and ${sentences.length - most} more`] : [];
+  const lines = [...sentences.slice(0, most), ...more].map((sentence) => `\n  ${sentence}`).join("");
   return new CfnError("usage", `${sentences.length} things are wrong with the configuration:${lines}`, remedy);
 }

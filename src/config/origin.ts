@@ -32,6 +32,12 @@ function shownValue(value: unknown): string {
   return text.length > LONGEST ? `${text.slice(0, LONGEST - 3)}...` : text;
 }
 
+/** A key from outside: as it is where it is made of ordinary characters, which a terminal does not obey. */
+export function shownKey(key: string): string {
+  const text = key.length > LONGEST ? `${key.slice(0, LONGEST - 3)}...` : key;
+  return /^[\w.$-]+$/.test(text) ? text : JSON.stringify(text);
+}
+
 /** The same for the value of a setting that nobody may see. */
 export function shownSetting(setting: Setting | undefined, value: unknown): string {
   return setting?.secret === true ? "(hidden)" : shownValue(value);

@@ -4,7 +4,7 @@ import { nearest } from "../message/nearest.ts";
 import { type ConfigText, parseConfig } from "./file.ts";
 import { type FileValue, fromText } from "./kinds.ts";
 import { lineOfError, linesOfKeys } from "./lines.ts";
-import { type Origin, originText, shownSetting } from "./origin.ts";
+import { type Origin, originText, shownKey, shownSetting } from "./origin.ts";
 import { findSetting, type Setting, type SettingKey, sections, settingList, settingNamed } from "./schema.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -97,7 +97,7 @@ function unknownKey(key: string, value: unknown, origin: Origin): string {
   const tables = nearest(key, Object.keys(sections)).map((section) => `[${section}]`);
   const near = [...new Set<string>([...nearest(key, keys), ...namesakes, ...tables])].slice(0, NAMED_MOST);
   const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
-  return `unknown key ${key.slice(0, 80)} (${where})${hint}`;
+  return `unknown key ${shownKey(key)} (${where})${hint}`;
 }
 
 /** What an earlier execution of a run had from its file. Throws CfnError("usage") for a key that is none any more. */

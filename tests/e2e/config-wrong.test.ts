@@ -31,6 +31,11 @@ const wrong: readonly Wrong[] = [
   { file: toml("[run]\nagent = 5\n"), says: "unknown key run.agent (FILE line 2); did you mean run.agents?" },
   { file: toml("agents = 5\n"), says: "unknown key agents (FILE line 1); did you mean run.agents?" },
   { file: toml("[metric]\nx = 1\n"), says: "unknown key metric.x (FILE line 2); did you mean [metrics]?" },
+  { file: toml('"\\u001b[31m" = 1\n'), says: 'unknown key "\\u001b[31m" (FILE line 1)' },
+  {
+    file: toml(Array.from({ length: 22 }, (_, n) => `x${n} = 1\n`).join("")),
+    says: `22 things are wrong with the configuration:${Array.from({ length: 20 }, (_, n) => `\n  unknown key x${n} (FILE line ${n + 1})`).join("")}\n  and 2 more`,
+  },
   { file: toml("run = 5\n"), says: "run 5 (FILE line 1): expected a table, as in [run]" },
   {
     file: toml('[run]\ntimeout = "soon"\n'),
@@ -98,6 +103,16 @@ const wrong: readonly Wrong[] = [
   {
     env: { CFN_SERVE_TOKEN: "short" },
     says: "serve.token (hidden) (CFN_SERVE_TOKEN): expected 16 to 256 ASCII characters without a space",
+  },
+  {
+    file: toml("[run]\nagents = 0\n"),
+    env: { CFN_MAX_AGENTS: "5" },
+    says: "run.agents 0 (FILE line 2): expected a whole number from 1 to 20000",
+  },
+  {
+    env: { CFN_MAX_AGENTS: "0" },
+    args: ["--agents", "5"],
+    says: 'run.agents "0" (CFN_MAX_AGENTS): expected a whole number from 1 to 20000',
   },
   { args: ["--agents", "20001"], says: '--agents "20001": expected a whole number from 1 to 20000' },
   { args: ["--grace", "2h"], says: `--grace "2h": expected a duration from 0ms to 1h, ${times}` },

@@ -1,9 +1,18 @@
 /** Settings from a file, variables and options, as `cfn config` shows them and as runs have them. */
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { settingList } from "../../src/config/schema.ts";
-import { type CommandOptions, runCfn, runCommand } from "../support/binary.ts";
+import { type CommandOptions, repositoryRoot, runCfn, runCommand } from "../support/binary.ts";
 import { withBusBase } from "../support/bus.ts";
 import { linesOf, until, withSwarm } from "../support/swarm.ts";
 
@@ -76,6 +85,18 @@ describe("cfn config", () => {
         expect(of("alert.inbox_max")).toMatchObject({ value: 0.5, origin: { line } });
         expect(of("run.agents").origin).toEqual({ from: "default" });
       }
+    });
+  });
+
+  test("looks as the README shows it", async () => {
+    await withDirectory(async (directory) => {
+      const readme = readFileSync(`${repositoryRoot}/README.md`, "utf8");
+      const [, text, table] = /cat >cfn\.toml\n((?: {4}.*\n)*?) {4}\$ (?:.*)\n((?: {4}.*\n)*)/.exec(readme) ?? [];
+      const plain = (lines = ""): string => lines.replaceAll(/^ {4}/gm, "");
+      writeFileSync(`${directory}/cfn.toml`, plain(text));
+      const options = { cwd: directory, env: { CFN_RUN_TIMEOUT: "90s" } };
+      const { stdout } = await runCfn(["config", "--config", "cfn.toml", "--retries", "2"], options);
+      expect(plain(table)).toBe(stdout.split("\n").slice(0, 7).join("\n").concat("\n"));
     });
   });
 
@@ -184,38 +205,49 @@ describe("a run has its settings", () => {
   test("and lets an agent end by itself within the grace period, in a flat and in a hybrid swarm", async () => {
     await withSwarm(async ({ directory, run }) => {
       const agent = `trap 'sleep 0.3; echo ended >>${directory}/ended; exit' TERM; sleep 30 & wait`;
-      const graced = async (grace: string, shape: readonly string[]): Promise<string[]> => {
+      const graced = async (grace: string, words: readonly string[], limit = ""): Promise<string[]> => {
         writeFileSync(`${directory}/ended`, "");
-        const env = { CFN_MAX_COORDINATION_TIME: "0.3" };
-        expect((await run(["--grace", grace, ...shape, "--", "sh", "-c", agent], { env })).code).toBe(124);
+        const env = { CFN_MAX_COORDINATION_TIME: limit };
+        const { code } = await run(["--grace", grace, ...words, "--", "sh", "-c", agent], { env });
+        expect(code).toBe(limit === "" ? 1 : 124);
         return linesOf(readFileSync(`${directory}/ended`, "utf8"));
       };
       for (const shape of [[], ["--topology", "hybrid", "--coordinators", "1", "--agents", "1"]]) {
-        expect(await graced("20s", shape)).toEqual(["ended"]);
-        expect(await graced("0", shape)).toEqual([]);
+        // Of the run, and of one task.
+        for (const [words, limit] of [
+          [shape, "0.4"],
+          [[...shape, "--timeout", "0.4"], ""],
+        ] as const) {
+          expect(await graced("20s", words, limit)).toEqual(["ended"]);
+          expect(await graced("0", words, limit)).toEqual([]);
+        }
       }
     });
   });
 
-  test("when it is resumed too: those that it was begun with, though the file has gone", async () => {
+  test("when it is resumed too: those that it was begun with, though the file says others by then", async () => {
     await withSwarm(async ({ directory, start, resume, report }) => {
-      const env = configured(directory, "[run]\nagents = 3\nretries = 1\n");
-      const script = `case $0 in 3) [ -e ${directory}/again ] || sleep 60;; esac; echo "$0" >>${directory}/done; test "$0" != 2`;
+      const token = "a-token-of-24-characters";
+      const serving = `[serve]\nlisten = "0.0.0.0:0"\nallow_remote = true\ntoken = "${token}"\n`;
+      const env = configured(directory, `[run]\nagents = 3\nretries = 1\n${serving}`);
+      const script = `echo "$0" >>done; [ "$0" != 3 ] || [ -e again ] || sleep 60; [ "$0" != 2 ]`;
       writeFileSync(`${directory}/tasks`, "1\n2\n3\n");
-      const killed = start(["--tasks", `${directory}/tasks`, "--", "sh", "-c", script], { env });
-      await until("the first two tasks have ended", () => {
-        try {
-          return linesOf(readFileSync(`${directory}/done`, "utf8")).length >= 3;
-        } catch {
-          return false; // None has ended yet.
-        }
-      });
+      const killed = start(["--tasks", "tasks", "--", "sh", "-c", script], { env, cwd: directory });
+      const done = (): string[] =>
+        existsSync(`${directory}/done`) ? linesOf(readFileSync(`${directory}/done`, "utf8")).toSorted() : [];
+      await until("one task runs and the others have ended", () => done().join() === "1,2,2,3");
       killed.kill("SIGKILL");
       await killed.outcome;
-      rmSync(`${directory}/xdg`, { recursive: true });
+      const [journal] = readdirSync(`${directory}/state/cfn/runs`);
+      expect(readFileSync(`${directory}/state/cfn/runs/${journal}/run.json`, "utf8")).not.toContain(token);
+      // The secret is the one thing that is read from it again.
+      configured(directory, `[run]\nagents = 1\nretries = 0\n[serve]\ntoken = "${token}"\n`);
       writeFileSync(`${directory}/again`, "");
-      await resume(undefined, { env }).outcome;
+      const { code, stderr } = await resume(undefined, { env }).outcome;
+      expect(code, stderr).toBe(1);
       expect(report().agents.workers).toBe(3);
+      expect(report().tasks).toMatchObject({ total: 3, completed: 2, failed: 1, retried: 1 });
+      rmSync(`${directory}/xdg`, { recursive: true });
     });
   });
 });
