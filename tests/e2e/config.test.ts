@@ -203,26 +203,31 @@ describe("a run has its settings", () => {
   });
 
   test("and lets an agent end by itself within the grace period, in a flat and in a hybrid swarm", async () => {
-    await withSwarm(async ({ directory, run }) => {
-      const agent = `trap 'sleep 0.3; echo ended >>${directory}/ended; exit' TERM; sleep 30 & wait`;
-      const graced = async (grace: string, words: readonly string[], limit = ""): Promise<string[]> => {
-        writeFileSync(`${directory}/ended`, "");
-        const env = { CFN_MAX_COORDINATION_TIME: limit };
+    /** What the agent wrote when the run, or with `--timeout` the task, was to end. */
+    const graced = async (grace: string, words: readonly string[], env: { CFN_MAX_COORDINATION_TIME?: string }) => {
+      let wrote: string[] = [];
+      await withSwarm(async ({ directory, run }) => {
+        const ended = `${directory}/ended`;
+        const agent = `trap 'sleep 0.3; echo ended >${ended}; exit' TERM; sleep 60 & wait`;
         const { code } = await run(["--grace", grace, ...words, "--", "sh", "-c", agent], { env });
-        expect(code).toBe(limit === "" ? 1 : 124);
-        return linesOf(readFileSync(`${directory}/ended`, "utf8"));
-      };
-      for (const shape of [[], ["--topology", "hybrid", "--coordinators", "1", "--agents", "1"]]) {
-        // Of the run, and of one task.
-        for (const [words, limit] of [
-          [shape, "0.4"],
-          [[...shape, "--timeout", "0.4"], ""],
-        ] as const) {
-          expect(await graced("20s", words, limit)).toEqual(["ended"]);
-          expect(await graced("0", words, limit)).toEqual([]);
-        }
-      }
-    });
+        expect(code).toBe(words.includes("--timeout") ? 1 : 124);
+        wrote = existsSync(ended) ? linesOf(readFileSync(ended, "utf8")) : [];
+      });
+      return wrote;
+    };
+    // Long enough for the agent to be ready by then.
+    const LIMIT = "3";
+    for (const shape of [[], ["--topology", "hybrid", "--coordinators", "1", "--agents", "1"]]) {
+      const ofRun = { CFN_MAX_COORDINATION_TIME: LIMIT };
+      const ofTask = [...shape, "--timeout", LIMIT];
+      const all = [
+        graced("20s", shape, ofRun),
+        graced("0", shape, ofRun),
+        graced("20s", ofTask, {}),
+        graced("0", ofTask, {}),
+      ];
+      expect(await Promise.all(all)).toEqual([["ended"], [], ["ended"], []]);
+    }
   });
 
   test("when it is resumed too: those that it was begun with, though the file says others by then", async () => {
@@ -230,16 +235,21 @@ describe("a run has its settings", () => {
       const token = "a-token-of-24-characters";
       const serving = `[serve]\nlisten = "0.0.0.0:0"\nallow_remote = true\ntoken = "${token}"\n`;
       const env = configured(directory, `[run]\nagents = 3\nretries = 1\n${serving}`);
-      const script = `echo "$0" >>done; [ "$0" != 3 ] || [ -e again ] || sleep 60; [ "$0" != 2 ]`;
+      const script = `[ "$0" != 3 ] || [ -e again ] || sleep 60; [ "$0" != 2 ]`;
       writeFileSync(`${directory}/tasks`, "1\n2\n3\n");
       const killed = start(["--tasks", "tasks", "--", "sh", "-c", script], { env, cwd: directory });
-      const done = (): string[] =>
-        existsSync(`${directory}/done`) ? linesOf(readFileSync(`${directory}/done`, "utf8")).toSorted() : [];
-      await until("one task runs and the others have ended", () => done().join() === "1,2,2,3");
+      const runs = `${directory}/state/cfn/runs`;
+      const recorded = (): string => {
+        const [journal = ""] = existsSync(runs) ? readdirSync(runs) : [];
+        const results = `${runs}/${journal}/results`;
+        return existsSync(results) ? readFileSync(results, "utf8") : "";
+      };
+      const isRecorded = (task: string): boolean => recorded().includes(`"task_id":"${task}"`);
+      await until("two of three have their result", () => isRecorded("1") && isRecorded("2"));
       killed.kill("SIGKILL");
       await killed.outcome;
-      const [journal] = readdirSync(`${directory}/state/cfn/runs`);
-      expect(readFileSync(`${directory}/state/cfn/runs/${journal}/run.json`, "utf8")).not.toContain(token);
+      const [journal] = readdirSync(runs);
+      expect(readFileSync(`${runs}/${journal}/run.json`, "utf8")).not.toContain(token);
       // The secret is the one thing that is read from it again.
       configured(directory, `[run]\nagents = 1\nretries = 0\n[serve]\ntoken = "${token}"\n`);
       writeFileSync(`${directory}/again`, "");
