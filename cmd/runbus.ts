@@ -34,8 +34,7 @@ type Use = (bus: Bus, spool: string, guardian: Guardian) => Promise<RunEnd>;
 
 /** Makes them, and removes them whatever happens. Says what cannot be guaranteed on this machine. */
 export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
-  const { busDir, place, tmp, path, runId, holds, onWarning, onInfo, talks } = there;
-  const { busBytes, shards } = there.bounds;
+  const { busDir, place, tmp, path, runId, holds, onWarning, onInfo, talks, bounds } = there;
   const spool = planSpool(busDir, place, tmp, runId);
   // It gets ready while the bus is made.
   sweepSubgroups(GROUP);
@@ -43,7 +42,7 @@ export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
   const guardian = new Guardian({ runId, busDir, spool, group, holds, path, onWarning });
   if (guardian.pid > 0) spared.push(guardian.pid);
   try {
-    createBus(busDir, { busBytes, ...(shards === undefined ? {} : { shards }) });
+    createBus(busDir, bounds);
     makeSpool(spool);
     if (!becomeSubreaper())
       onWarning("the kernel does not let this process be a subreaper: what agents leave behind is not found");

@@ -6,7 +6,10 @@ import { pressurePercent } from "../src/os/load.ts";
 import { coreCount } from "../src/os/usage.ts";
 
 /** Undefined where no mark is set. Throws CfnError usage where the kernel does not tell what `--pressure` asks for. */
-export function gateOf({ memfreeBytes, load, pressurePercent: pressure }: Settings["run"], warn: (text: string) => void): Gate | undefined {
+export function gateOf(
+  { memfreeBytes, load, pressurePercent: pressure }: Settings["run"],
+  warn: (text: string) => void,
+): Gate | undefined {
   if (memfreeBytes === undefined && load === undefined && pressure === undefined) return undefined;
   if (pressure !== undefined && pressurePercent() === undefined) {
     throw new CfnError("usage", "--pressure: this kernel has no /proc/pressure", "use --load instead");

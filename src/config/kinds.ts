@@ -42,6 +42,21 @@ export function decimal(least: number, most: number) {
   return v.pipe(v.number(), v.finite(), v.minValue(least), v.maxValue(most), v.metadata(facts(expects, "number")));
 }
 
+/** A load average, or one for each core in percent: `90%` of four cores is 3.6. */
+export const loadMark = (most: number) =>
+  v.pipe(
+    v.union([
+      v.pipe(v.number(), v.minValue(0.01), v.maxValue(most)),
+      v.pipe(v.string(), v.regex(/^(?!0*(?:\.0*)?%)[0-9]{1,6}(?:\.[0-9]{1,6})?%$/)),
+    ]),
+    v.transform((given) =>
+      typeof given === "number"
+        ? { most: given, perCore: false }
+        : { most: Number.parseFloat(given) / 100, perCore: true },
+    ),
+    v.metadata(facts(`a number from 0.01 to ${most}, or P% of the cores`, "number")),
+  );
+
 export const truth = () => v.pipe(v.boolean(), v.metadata(facts("true or false", "boolean")));
 
 export function choice<const W extends readonly string[]>(words: W) {

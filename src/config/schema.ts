@@ -17,6 +17,7 @@ import {
   type FileValue,
   integer,
   type KindFacts,
+  loadMark,
   size,
   span,
   token,
@@ -94,20 +95,20 @@ const run = v.strictObject({
     unset: "never",
     env: ["CFN_MAX_COORDINATION_TIME"],
   }),
-  memfree: open(size(1, 1024 * GiB), {
-    about: "start no agent while less memory than this is available",
+  memfree: open(size(1, 2 ** 50), {
+    about: "start no agent while less memory is available",
     unset: "off",
     hint: "SIZE",
     rare: true,
   }),
-  load: open(decimal(0.01, 100_000), {
-    about: "start no agent while the load average is above this",
+  load: open(loadMark(limits.agentsMax), {
+    about: "start no agent above this load average (P% of the cores)",
     unset: "off",
     hint: "N",
     rare: true,
   }),
   pressure: open(decimal(0.01, 100), {
-    about: "start no agent while tasks stall for more percent of the time than this (/proc/pressure)",
+    about: "start no agent above this pressure, percent (/proc/pressure)",
     unset: "off",
     hint: "N",
     rare: true,
@@ -126,24 +127,26 @@ const bus = v.strictObject({
     unset: "/dev/shm/cfn, or cfn-UID but for root",
     env: ["CFN_MESSAGE_BASE_DIR"],
   }),
-  bytes: setting(size(limits.busBytesLeast, 64 * GiB), formatBytes(limits.busBytes), {
+  bytes: setting(size(limits.busBytesLeast, limits.busBytesMost), formatBytes(limits.busBytes), {
     about: "all messages of a bus; never more than half of what is free",
   }),
   shards: open(integer(1, limits.shardsMax), {
     about: "in how many parts, each with a lock, a bus is cut",
     unset: `${limits.shardsDefault}, fewer where there is little room`,
   }),
-  inbox_messages: setting(integer(1, 100_000), limits.inboxMessages, {
+  inbox_messages: setting(integer(1, limits.inboxMessagesMost), limits.inboxMessages, {
     about: "messages in one inbox; who sends more waits",
     env: ["CFN_MAX_INBOX_SIZE", "MAX_INBOX_SIZE"],
   }),
-  inbox_bytes: setting(size(2 * limits.payloadBytes, GiB), formatBytes(limits.inboxBytes), {
+  inbox_bytes: setting(size(2 * limits.payloadBytes, limits.inboxBytesMost), formatBytes(limits.inboxBytes), {
     about: "bytes in one inbox: two of the largest payloads at least",
   }),
   send_timeout: setting(span(0, limits.timeoutMsMax), formatDuration(limits.sendTimeoutMs), {
     about: "how long send and reply wait for space, without --timeout",
   }),
-  sender_rate: setting(decimal(0, 1_000_000), 0, { about: "messages a second that one sender may send; 0: any" }),
+  sender_rate: setting(decimal(0, limits.senderPerSecondMost), limits.senderPerSecond, {
+    about: "data messages a second of each sender, less under load; 0: any",
+  }),
 });
 
 const metrics = v.strictObject({

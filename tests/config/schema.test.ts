@@ -78,6 +78,8 @@ describe("a kind of values", () => {
     expect(takes("run.timeout", "0", 0, "721h", 2_592_001, "5d", "", -1, Number.POSITIVE_INFINITY)).not.toContain(true);
     expect(takes("bus.bytes", "3MiB", 3 * 2 ** 20, "64GiB", "1.5GiB")).not.toContain(false);
     expect(takes("bus.bytes", "2MiB", 1, "65GiB", "64MB", "64 MiB", 2 ** 25 + 0.5)).not.toContain(true);
+    expect(takes("run.load", 0.01, limits.agentsMax, "90%", "0.5%")).not.toContain(false);
+    expect(takes("run.load", 0, limits.agentsMax + 1, "0%", "0.0%", "90", "%", "-1%")).not.toContain(true);
     expect(takes("alert.inbox_max", 0, 1, 0.5)).not.toContain(false);
     expect(takes("alert.inbox_max", -0.1, 1.01, "0.5", Number.NaN)).not.toContain(true);
     expect(takes("bus.base_dir", "/x", "/")).not.toContain(false);

@@ -297,17 +297,17 @@ describe("bus.base_dir", () => {
   });
 });
 
-test("bus.send_timeout is how long send waits for space without --timeout", async () => {
+test("bus.inbox_messages is what an inbox holds, bus.send_timeout how long send waits for space", async () => {
   await withDirectory(async (directory) => {
     await withBusBase(async (base) => {
       const env = {
-        ...configured(directory, "[bus]\nsend_timeout = 0\n"),
+        ...configured(directory, "[bus]\nsend_timeout = 0\ninbox_messages = 50\n"),
         CFN_MESSAGE_BASE_DIR: base,
         XDG_STATE_HOME: `${directory}/state`,
       };
-      const script = `seq 1001 | sed 's/.*/{"to":"w1","payload":&}/' | cfn send --batch - | wc -l; cfn send w1 --text x`;
+      const script = `seq 51 | sed 's/.*/{"to":"w1","payload":&}/' | cfn send --batch - | wc -l; cfn send w1 --text x`;
       const { stdout, stderr } = await runCfn(["run", "--", "sh", "-c", script], { env });
-      expect(stdout.trim()).toBe("1000");
+      expect(stdout.trim()).toBe("50");
       expect(stderr.match(/inbox full/g)).toHaveLength(2);
     });
   });
