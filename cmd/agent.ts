@@ -2,6 +2,7 @@
 
 import { runForeground } from "../src/agent/foreground.ts";
 import { enterHome } from "../src/agent/home.ts";
+import { withBaseDir } from "../src/config/quick.ts";
 import { CfnError } from "../src/errors.ts";
 import { endAtBug } from "./bug.ts";
 import type { Args, Command } from "./command.ts";
@@ -30,7 +31,8 @@ export const agentCommand: Command<typeof args> = {
   async run({ args, rest, env }) {
     if (rest.length === 0) throw new CfnError("usage", "no command given", "cfn agent ID -- COMMAND [ARG]...");
     const warn = (text: string): void => void say("warn", text);
-    const home = enterHome(args.bus ?? (env["CFN_BUS_DIR"] || undefined), env);
+    const dir = args.bus ?? (env["CFN_BUS_DIR"] || undefined);
+    const home = enterHome(dir, dir === undefined ? withBaseDir(env) : env);
     if (home.warning !== undefined) warn(home.warning);
     try {
       const ending = await runForeground({

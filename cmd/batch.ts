@@ -16,7 +16,8 @@ import { unknownAgent } from "./join.ts";
 interface Defaults {
   readonly from: string;
   readonly type: string;
-  readonly timeoutMs: number;
+  /** As for `deliver`. */
+  readonly timeout: number | (() => number);
 }
 
 /** Throws malformed with the line's number and reason, not_found for a file or recipient, and what `deliver` throws. */
@@ -32,7 +33,7 @@ export async function sendBatchFile(bus: Bus, file: string, defaults: Defaults, 
     }
     let drafts: Draft[] = [];
     const flush = async (): Promise<void> => {
-      if (drafts.length > 0) await deliver(bus, drafts, defaults.timeoutMs, onAccepted);
+      if (drafts.length > 0) await deliver(bus, drafts, defaults.timeout, onAccepted);
       drafts = [];
     };
     for (const line of block.value) {

@@ -38,7 +38,7 @@ async function report(error: unknown): Promise<number> {
   if (error instanceof OutputClosed) return exitStatus.outputClosed;
   const { say } = await import("./log.ts");
   if (error instanceof UnknownName) {
-    const near = (await import("./nearest.ts")).nearest(error.given, error.candidates);
+    const near = (await import("../src/message/nearest.ts")).nearest(error.given, error.candidates);
     const hint = near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "";
     await say("error", `${error.message}${hint}${error.remedy ? `\n  ${error.remedy}` : ""}`);
     return statusOf(error.code);

@@ -2,15 +2,16 @@
 import { Chaos } from "../src/chaos/chaos.ts";
 import { type VictimKind, victimKinds } from "../src/chaos/plan.ts";
 import { chaosTable } from "../src/chaos/table.ts";
+import { withBaseDir } from "../src/config/quick.ts";
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import { ownExecutable } from "../src/os/executable.ts";
 import { randomWord } from "../src/os/random.ts";
 import { catchSignals } from "../src/os/signals.ts";
-import type { Args, Command, ValueType } from "./command.ts";
+import type { Args, Command } from "./command.ts";
 import { exitStatus, statusOfSignal } from "./exit.ts";
 import { print, printJson } from "./output.ts";
-import { duration, path, whole } from "./values.ts";
+import { duration, path, type ValueType, whole } from "./values.ts";
 
 const victims: ValueType<readonly VictimKind[]> = {
   expects: `some of ${victimKinds.join(",")}`,
@@ -49,7 +50,7 @@ export const chaosCommand: Command<typeof args> = {
     if (program === undefined) throw new CfnError("unavailable", "chaos needs the compiled cfn", "npm run build");
     const chaos = new Chaos({
       program,
-      env,
+      env: withBaseDir(env),
       seed: args.seed ?? randomWord(),
       agents: args.agents ?? limits.chaosAgentsDefault,
       durationMs: args.duration ?? limits.chaosDurationMs,

@@ -4,19 +4,16 @@
  */
 import type { BooleanArgDef, EnumArgDef, PositionalArgDef, StringArgDef } from "citty";
 import type { Env } from "../src/bus/directory.ts";
-
-/** How the text of a value becomes the value. `values.ts` has those that several commands use. */
-export interface ValueType<T> {
-  /** Completes "expected …": the form and the range. */
-  readonly expects: string;
-  /** Undefined where the text is not one of those. */
-  read(text: string): T | undefined;
-}
+import type { SettingKey } from "../src/config/schema.ts";
+import type { ValueType } from "./values.ts";
 
 interface Reads {
   /** Without it the value is the text as it stands. */
   readonly value?: ValueType<unknown>;
 }
+
+/** One source among others of a setting (`settings.ts`); a rare one stands in the help on a line with others. */
+type Sets = { readonly setting?: SettingKey; readonly rare?: true };
 
 /** Positionals are filled in order; one with `required: false` may be absent, one with `many` takes all that remain. */
 type Positional = Readonly<Omit<PositionalArgDef, "default" | "type">> &
@@ -34,7 +31,8 @@ type Flag = Readonly<Omit<BooleanArgDef, "type" | "required" | "alias">> & {
 };
 
 type Option = Readonly<Omit<StringArgDef, "default" | "type" | "required" | "alias">> &
-  Reads & {
+  Reads &
+  Sets & {
     readonly type: "string";
     /** One letter. */
     readonly alias?: string;
@@ -46,12 +44,13 @@ type Option = Readonly<Omit<StringArgDef, "default" | "type" | "required" | "ali
     readonly bare?: true;
   };
 
-type Choice = Readonly<Omit<EnumArgDef, "default" | "type" | "required" | "options" | "alias">> & {
-  readonly type: "enum";
-  readonly alias?: string;
-  readonly options: readonly string[];
-  readonly env?: string;
-};
+type Choice = Readonly<Omit<EnumArgDef, "default" | "type" | "required" | "options" | "alias">> &
+  Sets & {
+    readonly type: "enum";
+    readonly alias?: string;
+    readonly options: readonly string[];
+    readonly env?: string;
+  };
 
 export type Arg = Positional | Flag | Option | Choice;
 

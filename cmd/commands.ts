@@ -13,5 +13,6 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   chaos: async () => (await import("./chaos.ts")).chaosCommand,
   "chaos-guard": async () => (await import("./chaosguard.ts")).chaosGuardCommand,
   "chaos-sender": async () => (await import("./chaossender.ts")).chaosSenderCommand,
+  config: async () => (await import("./config.ts")).configCommand,
   agents: async () => (await import("./agents.ts")).agentsCommand,
 };

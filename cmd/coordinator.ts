@@ -20,6 +20,7 @@ const args = {
   run: { type: "positional", description: "the run's id", value: agentId },
   bus: { type: "positional", description: "the bus directory", value: path },
   spool: { type: "positional", description: "the directory of output files", value: path },
+  grace: { type: "positional", description: "from TERM to KILL, ms", value: whole(0, limits.timeoutMsMax) },
 } as const satisfies Args;
 
 export const coordinatorCommand: Command<typeof args> = {
@@ -34,11 +35,12 @@ export const coordinatorCommand: Command<typeof args> = {
     raiseDescriptors(limits.descriptorsPerProcess);
     const bus = openBus(args.bus);
     const seats = Array.from({ length: args.workers }, (_, n) => `${args.id}-w${n + 1}`);
-    const openHost = hosting(bus, args.run, args.spool, agentEnvironment(env), launchHere);
-    const member = new Member({ bus, id: args.id, master: args.master, runId: args.run, seats, openHost });
+    const { run: runId, spool, grace: graceMs } = args;
+    const openHost = hosting({ bus, runId, spool, env: agentEnvironment(env), graceMs, launcher: launchHere });
+    const member = new Member({ bus, id: args.id, master: args.master, runId, seats, openHost });
     const abandoned = new Promise<number>((resolve) => {
       catchSignals(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
-        void member.abandon(limits.killGraceMs).then(() => resolve(statusOfSignal(signal)));
+        void member.abandon(graceMs).then(() => resolve(statusOfSignal(signal)));
       });
     });
     const ended = member.run().then((how) => (how === "done" ? exitStatus.success : statusOf("refused")));

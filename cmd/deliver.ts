@@ -19,7 +19,8 @@ export function printer(json: boolean): OnAccepted {
 
 /**
  * Sends every draft, in order per recipient; `onAccepted` is called as each is accepted. Waits for space until none was
- * found for `timeoutMs`, or until it is clear that there will be none: in a ring of senders that wait for each other.
+ * found for `timeout` milliseconds, which nobody asks for before there is none, or until it is clear that there will be none:
+ * in a ring of senders that wait for each other.
  *
  * @throws CfnError try_again, naming whose messages were not accepted; not_found for an agent that has gone; malformed for
  * a sequence number that skips some.
@@ -27,7 +28,7 @@ export function printer(json: boolean): OnAccepted {
 export async function deliver(
   bus: Bus,
   drafts: readonly Draft[],
-  timeoutMs: number,
+  timeout: number | (() => number),
   onAccepted: OnAccepted,
 ): Promise<void> {
   const send = (tried: readonly Draft[]): Outcome => {
@@ -39,7 +40,7 @@ export async function deliver(
   const first = send(drafts);
   if (first.full === undefined) return;
   const backlog = new Backlog(first.refused);
-  const wait = new Patience(bus, backlog, timeoutMs);
+  const wait = new Patience(bus, backlog, typeof timeout === "number" ? timeout : timeout());
   try {
     await wait.forSpace(first.full);
     for (let tried = backlog.next(); tried.length > 0; tried = backlog.next()) {

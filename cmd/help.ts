@@ -34,7 +34,7 @@ async function commandHelp(command: Command): Promise<string> {
   const rest = command.rest === undefined ? "" : ` [-- ${command.rest}]`;
   // The usage line shows what is required.
   const packed = pack(usage.replaceAll("(Required)", "")).replace(/^(.*USAGE.*)$/m, (line) => `${line}${rest}`);
-  return `${packed}\nEXAMPLE\n${command.example.replace(/^/gm, "  ")}\n`;
+  return `${packed}\n${rareOptions(command)}EXAMPLE\n${command.example.replace(/^/gm, "  ")}\n`;
 }
 
 async function programHelp(): Promise<string> {
@@ -45,9 +45,29 @@ async function programHelp(): Promise<string> {
   return `${pack(usage)}\n${STATUSES}${example}`;
 }
 
+const COLUMNS_MOST = 100;
+
+/** The options that stand without a description of their own. */
+function rareOptions({ args }: Command): string {
+  const words = Object.entries(args)
+    .filter(([, arg]) => isRare(arg))
+    .map(([name, arg]) => `--${name}=<${arg.type === "enum" ? arg.options.join("|") : arg.valueHint}>`);
+  if (words.length === 0) return "";
+  const lines = ["also"];
+  for (const word of [...words, "(cfn config reference)"]) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (longer.length > COLUMNS_MOST) lines.push(`     ${word}`);
+    else lines[lines.length - 1] = longer;
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+const isRare = (arg: Arg): boolean => "rare" in arg && arg.rare === true;
+
 /** citty shows a positional in capitals and an option as `--name=<hint>`; repetition and bare use it does not know. */
 function cittyArgs(command: Command): ArgsDef {
-  const entries = Object.entries(command.args).map(([name, arg]): [string, Arg] => {
+  const shown = Object.entries(command.args).filter(([, arg]) => !isRare(arg));
+  const entries = shown.map(([name, arg]): [string, Arg] => {
     if (arg.type === "positional" && arg.many) return [`${name}...`, arg];
     if (arg.type === "positional" && arg.env !== undefined) return [name, { ...arg, required: false }];
     if (arg.type === "string" && arg.bare) {

@@ -7,17 +7,23 @@ import { limits } from "../src/limits.ts";
 import type { Launcher } from "../src/os/launch.ts";
 import { say } from "./log.ts";
 
-export function hosting(bus: Bus, runId: string, spool: string, env: Env, launcher: Launcher): OpenHost {
+interface HostingPlace {
+  readonly bus: Bus;
+  readonly runId: string;
+  readonly spool: string;
+  readonly env: Env;
+  /** From TERM to KILL, for agents whose time is over. */
+  readonly graceMs: number;
+  readonly launcher: Launcher;
+}
+
+export function hosting({ graceMs, ...place }: HostingPlace): OpenHost {
   return (request) =>
     createHost({
       ...request,
-      bus,
-      launcher,
-      runId,
-      spool,
-      env,
+      ...place,
       outputBytesMax: limits.outputBytes,
-      killGraceMs: limits.killGraceMs,
+      killGraceMs: graceMs,
       onWarning: (text) => void say("warn", text),
     });
 }

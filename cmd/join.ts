@@ -2,6 +2,7 @@
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import { type Env, locateBus } from "../src/bus/directory.ts";
+import { sendTimeoutMs, withBaseDir } from "../src/config/quick.ts";
 import { beforeExit } from "./exit.ts";
 import { UnknownName } from "./unknown.ts";
 import { agentId, duration, path } from "./values.ts";
@@ -28,11 +29,15 @@ export const timeoutOption = {
   value: duration(),
 } as const;
 
+/** `--timeout`, else what is configured. Who always finds space never looks for that. */
+export const waitsFor = (timeoutMs: number | undefined, env: Env): number | (() => number) =>
+  timeoutMs ?? (() => sendTimeoutMs(env));
+
 export const anonymous = "anonymous";
 
 /** Opens the bus that a command means; when the command has ended, it warns if that bus is or was damaged. */
 export function joinBus(dir: string | undefined, env: Env): Bus {
-  const bus = openBus(dir ?? (env["CFN_BUS_DIR"] || locateBus(env)));
+  const bus = openBus(dir ?? (env["CFN_BUS_DIR"] || locateBus(withBaseDir(env))));
   beforeExit.push(() => warnOfDamage(bus));
   return bus;
 }

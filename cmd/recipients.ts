@@ -2,10 +2,9 @@
 import type { AgentEntry, Bus } from "../src/bus/contract.ts";
 import { CfnError } from "../src/errors.ts";
 import { isAgentId } from "../src/message/message.ts";
-import type { ValueType } from "./command.ts";
 import { unknownAgent } from "./join.ts";
 import { UnknownName } from "./unknown.ts";
-import { agentId } from "./values.ts";
+import { agentId, type ValueType } from "./values.ts";
 
 const TEAM = "@team:";
 

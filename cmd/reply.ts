@@ -1,10 +1,9 @@
 import { CfnError } from "../src/errors.ts";
-import { limits } from "../src/limits.ts";
 import { senderOf } from "../src/message/ids.ts";
 import type { Args, Command } from "./command.ts";
 import { deliver, printer } from "./deliver.ts";
 import { exitStatus } from "./exit.ts";
-import { anonymous, busOption, fromOption, joinBus, timeoutOption } from "./join.ts";
+import { anonymous, busOption, fromOption, joinBus, timeoutOption, waitsFor } from "./join.ts";
 import { jsonPayload, textPayload } from "./payload.ts";
 import { recipientsOf } from "./recipients.ts";
 import { messageId } from "./values.ts";
@@ -36,7 +35,7 @@ export const replyCommand: Command<typeof args> = {
     const from = args.from ?? anonymous;
     const [to] = recipientsOf(bus, [senderOf(replyTo) as string], from) as [string];
     const draft = { from, to, type: "answer", payload, replyTo };
-    await deliver(bus, [draft], args.timeout ?? limits.sendTimeoutMs, printer(args.json));
+    await deliver(bus, [draft], waitsFor(args.timeout, env), printer(args.json));
     return exitStatus.success;
   },
 };

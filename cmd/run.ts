@@ -5,7 +5,6 @@ import { checkLimits } from "../src/coordinator/preflight.ts";
 import { planShape } from "../src/coordinator/shape.ts";
 import { commandForEach } from "../src/coordinator/source.ts";
 import { sweepSpool } from "../src/coordinator/spool.ts";
-import { limits } from "../src/limits.ts";
 import { catchSignals } from "../src/os/signals.ts";
 import { isTerminal } from "../src/os/terminal.ts";
 import { coreCount } from "../src/os/usage.ts";
@@ -13,7 +12,7 @@ import { endAtBug } from "./bug.ts";
 import type { Command } from "./command.ts";
 import { say } from "./log.ts";
 import { onBus } from "./runbus.ts";
-import { placeForBus, runTimeLimit } from "./runchecks.ts";
+import { placeForBus } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
 import { openFiles } from "./runfiles.ts";
 import { gateOf } from "./rungate.ts";
@@ -40,12 +39,11 @@ export const runCommand: Command<typeof runArgs> = {
 };
 
 async function runSwarm(undertaking: Undertaking): Promise<number> {
-  const { args, rest, env, runId, earlier, copy } = undertaking;
+  const { args, rest, env, runId, earlier, copy, settings } = undertaking;
   const taskList = args.tasks !== undefined;
-  const workersPerCoordinator = args["workers-per-coordinator"];
-  const shape = planShape({ ...args, workersPerCoordinator, taskList, cores: coreCount() });
-  const runTimeMs = runTimeLimit(env);
-  const gate = gateOf(args, warn);
+  const { retries, halt, timeoutMs, timeLimitMs, graceMs } = settings.run;
+  const shape = planShape({ ...settings.run, taskList, cores: coreCount() });
+  const gate = gateOf(settings.run, warn);
   const base = busBase(env);
   if (base.warning !== undefined) warn(base.warning);
   const source =
@@ -56,32 +54,33 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const place = placeForBus(base.dir);
   checkLimits(shape, place);
   const files = openFiles(undertaking);
-  const { "line-buffer": lineBuffer, retries = 0, halt = "never" } = args;
+  const { "line-buffer": lineBuffer } = args;
   const progress = progressLine(args.progress);
 
   const busDir = `${base.dir}/run-${runId}`;
-  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs: args.timeout, runTimeMs, gate };
+  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs, timeLimitMs, graceMs, gate };
   let caught = 0;
   const system = {
     tmp: env["TMPDIR"],
     path: env["PATH"],
     holds: files.ownerFd,
+    bounds: settings.bus,
     onWarning: warn,
     onInfo: info,
     talks: args.progress || isTerminal(2),
   };
   const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
     const openOutput = files.outputFrom(spool);
-    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
+    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, graceMs, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const observers = [...(progress === undefined ? [] : [progress.observer]), ...pacing(bus, limits.senderPerSecond)];
+    const observers = [...(progress === undefined ? [] : [progress.observer]), ...pacing(bus, settings.bus.senderRate)];
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
     const there = { busBytes, busDamaged, busIsThere, guardian };
     const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onWarning: warn });
     catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
-      swarm.stop("interrupted", caught === 0 ? limits.killGraceMs : 0);
+      swarm.stop("interrupted", caught === 0 ? graceMs : 0);
       caught ||= signal;
     });
     return swarm.run();

@@ -2,6 +2,7 @@
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import { createBus, destroyBus } from "../src/bus/directory.ts";
+import type { Settings } from "../src/config/schema.ts";
 import { Guardian } from "../src/coordinator/guardian.ts";
 import type { RunEnd } from "../src/coordinator/master.ts";
 import { makeSpool, planSpool } from "../src/coordinator/spool.ts";
@@ -19,6 +20,7 @@ export interface RunPlace {
   readonly runId: string;
   /** A descriptor that the guardian holds until the run's processes are gone. */
   readonly holds: number | undefined;
+  readonly bounds: Settings["bus"];
   readonly onWarning: (text: string) => void;
   readonly onInfo: (text: string) => void;
   /** Somebody looks on: what is a limitation of most machines is said too. */
@@ -32,7 +34,7 @@ type Use = (bus: Bus, spool: string, guardian: Guardian) => Promise<RunEnd>;
 
 /** Makes them, and removes them whatever happens. Says what cannot be guaranteed on this machine. */
 export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
-  const { busDir, place, tmp, path, runId, holds, onWarning, onInfo, talks } = there;
+  const { busDir, place, tmp, path, runId, holds, onWarning, onInfo, talks, bounds } = there;
   const spool = planSpool(busDir, place, tmp, runId);
   // It gets ready while the bus is made.
   sweepSubgroups(GROUP);
@@ -40,7 +42,7 @@ export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
   const guardian = new Guardian({ runId, busDir, spool, group, holds, path, onWarning });
   if (guardian.pid > 0) spared.push(guardian.pid);
   try {
-    createBus(busDir);
+    createBus(busDir, bounds);
     makeSpool(spool);
     if (!becomeSubreaper())
       onWarning("the kernel does not let this process be a subreaper: what agents leave behind is not found");

@@ -1,8 +1,5 @@
 /** What can be refused before anything of the run exists. */
-import type { Env } from "../src/bus/directory.ts";
 import { CfnError } from "../src/errors.ts";
-import { limits } from "../src/limits.ts";
-import { parseDurationMs } from "../src/message/quantity.ts";
 import { isWritable, statPath } from "../src/os/file.ts";
 import type { Values } from "./command.ts";
 import type { runArgs } from "./runoptions.ts";
@@ -37,18 +34,6 @@ export function checkCombination(args: Values<typeof runArgs>, command: readonly
   if (statPath(args.report, true)?.type === "directory") {
     throw new CfnError("cannot_create", `cannot write the report ${args.report}: it is a directory`);
   }
-}
-
-/** CFN_MAX_COORDINATION_TIME, in seconds unless it has a unit. */
-export function runTimeLimit(env: Env): number | undefined {
-  const text = env["CFN_MAX_COORDINATION_TIME"];
-  if (text === undefined || text === "") return undefined;
-  const ms = parseDurationMs(text);
-  if (ms !== undefined && ms > 0 && ms <= limits.runTimeMsMax) return ms;
-  throw new CfnError(
-    "usage",
-    `CFN_MAX_COORDINATION_TIME "${text}": expected a duration from 1ms to 24d, like 90 (seconds) or 5m`,
-  );
 }
 
 /** The nearest directory above a base that exists: its file system is the bus's. */

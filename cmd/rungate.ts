@@ -1,19 +1,19 @@
-/** The marks of admission, as given. */
+/** The marks of admission, as they are set. */
+import type { Settings } from "../src/config/schema.ts";
 import { Gate } from "../src/coordinator/gate.ts";
 import { CfnError } from "../src/errors.ts";
 import { pressurePercent } from "../src/os/load.ts";
-
-interface Marks {
-  readonly memfree?: number | undefined;
-  readonly load?: number | undefined;
-  readonly pressure?: number | undefined;
-}
+import { coreCount } from "../src/os/usage.ts";
 
 /** Undefined where no mark is set. Throws CfnError usage where the kernel does not tell what `--pressure` asks for. */
-export function gateOf({ memfree, load, pressure }: Marks, warn: (text: string) => void): Gate | undefined {
-  if (memfree === undefined && load === undefined && pressure === undefined) return undefined;
+export function gateOf(
+  { memfreeBytes, load, pressurePercent: pressure }: Settings["run"],
+  warn: (text: string) => void,
+): Gate | undefined {
+  if (memfreeBytes === undefined && load === undefined && pressure === undefined) return undefined;
   if (pressure !== undefined && pressurePercent() === undefined) {
     throw new CfnError("usage", "--pressure: this kernel has no /proc/pressure", "use --load instead");
   }
-  return new Gate({ memfreeBytes: memfree, loadMost: load, pressureMostPercent: pressure }, warn);
+  const loadMost = load?.perCore === true ? load.most * coreCount() : load?.most;
+  return new Gate({ memfreeBytes, loadMost, pressureMostPercent: pressure }, warn);
 }

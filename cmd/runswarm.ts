@@ -23,31 +23,34 @@ interface SwarmRequest {
   readonly shape: Shape;
   readonly spool: string;
   readonly env: Env;
+  readonly graceMs: number;
   readonly warn: (text: string) => void;
 }
 
 export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
-  const { bus, runId, shape, spool, env, warn } = request;
+  const { bus, runId, shape, spool, env, graceMs, warn } = request;
   if (shape.topology === "flat") {
-    return (events) =>
-      new FlatSwarm(bus, runId, shape.workers, hosting(bus, runId, spool, env, new LaunchThread()), events);
+    const host = hosting({ bus, runId, spool, env, graceMs, launcher: new LaunchThread() });
+    return (events) => new FlatSwarm(bus, runId, shape.workers, host, events);
   }
   const startCoordinator = coordinatorStarter(request);
-  const { outputBytes: outputBytesMax, killGraceMs } = limits;
+  const { outputBytes: outputBytesMax } = limits;
   const openFostering = (onResult: (result: ResultPayload) => void): Fostering =>
-    new Adoption({ bus, spool, outputBytesMax, killGraceMs, onResult });
+    new Adoption({ bus, spool, outputBytesMax, killGraceMs: graceMs, onResult });
   const options = { bus, runId, teams: shape.teams, startCoordinator, openFostering, onWarning: warn };
   return (events) => new HybridSwarm(options, events);
 }
 
-function coordinatorStarter({ busDir, runId, spool, env }: SwarmRequest): (id: string, workers: number) => Spawned {
+function coordinatorStarter(request: SwarmRequest): (id: string, workers: number) => Spawned {
+  const { busDir, runId, spool, env, graceMs } = request;
   const program = ownExecutable();
   if (program === undefined)
     throw new CfnError("unavailable", "a hybrid swarm needs the compiled cfn", "npm run build");
   const environment = environmentBlock(coordinatorEnvironment(env, runId));
+  const common = [runId, busDir, spool, String(graceMs)];
   return (id, workers) =>
     spawnProgram({
-      argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), runId, busDir, spool],
+      argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), ...common],
       environment,
       stdin: "/dev/null",
       // Nothing but warnings comes from it.

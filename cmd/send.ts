@@ -4,7 +4,7 @@ import type { Draft, Json } from "../src/message/message.ts";
 import type { Args, Command, Values } from "./command.ts";
 import { deliver, printer } from "./deliver.ts";
 import { exitStatus } from "./exit.ts";
-import { anonymous, busOption, fromOption, joinBus, timeoutOption } from "./join.ts";
+import { anonymous, busOption, fromOption, joinBus, timeoutOption, waitsFor } from "./join.ts";
 import { jsonPayload, textPayload } from "./payload.ts";
 import { recipient, recipientsOf } from "./recipients.ts";
 import { messageId, messageType, path, whole } from "./values.ts";
@@ -40,11 +40,11 @@ export const sendCommand: Command<typeof args> = {
   example: `cfn run --agents 1 -- sh -c 'cfn send "$CFN_AGENT_ID" --text hello; cfn recv'`,
   async run({ args, env }) {
     const from = args.from ?? anonymous;
-    const timeoutMs = args.timeout ?? limits.sendTimeoutMs;
+    const timeout = waitsFor(args.timeout, env);
     if (args.batch !== undefined) {
       refuseBeside(args);
       const { sendBatchFile } = await import("./batch.ts");
-      const defaults = { from, type: args.type ?? "message", timeoutMs };
+      const defaults = { from, type: args.type ?? "message", timeout };
       await sendBatchFile(joinBus(args.bus, env), args.batch, defaults, printer(args.json));
       return exitStatus.success;
     }
@@ -63,7 +63,7 @@ export const sendCommand: Command<typeof args> = {
     };
     const drafts: Draft[] = [];
     for (const to of recipientsOf(bus, words, from)) drafts.push({ ...draft, to });
-    await deliver(bus, drafts, timeoutMs, printer(args.json));
+    await deliver(bus, drafts, timeout, printer(args.json));
     return exitStatus.success;
   },
 };

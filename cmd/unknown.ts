@@ -1,7 +1,7 @@
 import { CfnError } from "../src/errors.ts";
 import { shown } from "./values.ts";
 
-/** A name that is none of those there are. The edge adds the near ones when it reports it (`nearest.ts`). */
+/** A name that is none of those there are. The edge adds the near ones when it reports it (`message/nearest.ts`). */
 export class UnknownName extends CfnError {
   constructor(
     code: "usage" | "not_found",

@@ -88,6 +88,11 @@ export const limits = {
   coordinatorsMax: 64,
   coordinatorsDefault: 7,
   workersPerCoordinatorDefault: 100,
+  /**
+   * From this many workers on, topology `auto` is hybrid: below, starting coordinators costs more than they save; above,
+   * agents start from several processes at once, and a coordinator that dies takes a part of the swarm with it.
+   */
+  hybridFromWorkers: 500,
   retriesMax: 1000,
   taskBytes: 1 * MiB,
   taskInputBytes: 512 * KiB,
@@ -142,6 +147,12 @@ export const limits = {
   journalOwnerWaitMs: 10_000,
   journalsNamed: 10,
   resultsPerFlush: 256,
+
+  // Configuration
+  configBytes: 256 * KiB,
+  /** Longer ones are read, but nobody says in which line a key stands. */
+  configLinesLocated: 1000,
+  configProblemsListed: 20,
 
   // Chaos
   chaosAgentsDefault: 50,

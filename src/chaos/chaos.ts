@@ -151,6 +151,8 @@ export class Chaos {
       BUN_BE_BUN: undefined,
       TMPDIR: dir,
       XDG_STATE_HOME: runPaths.state(dir),
+      // The plan alone says how the run is.
+      XDG_CONFIG_HOME: runPaths.state(dir),
       CFN_MESSAGE_BASE_DIR: base,
       CFN_CHAOS_DIR: dir,
       CFN_CHAOS_LEDGER: ledger,

@@ -3,7 +3,7 @@
  * restarted. It lies on a disk, in a folder per run (`journalfolder.ts`):
  *
  *     run.json   what was asked for: the words of the command line, the directory, the variables that stood in for
- *                options; of a task file its path, size and time of change. Written before anything runs
+ *                options, what a configuration file said; of a task file its path, size and time of change. Written before anything runs
  *     owner      locked while somebody works on the run
  *     results    a line per task that has its final result (`record.ts`), only ever appended to; one line for the end
  *     tasks      the list itself, where it came by a pipe: its bytes as they were read, written before their tasks run
@@ -24,7 +24,7 @@ import { errorText } from "../os/libc.ts";
 import { syncData, syncPath } from "../os/stream.ts";
 import { removeTree } from "../os/tree.ts";
 import { truncateFile } from "../os/truncate.ts";
-import { type HeldFolder, makeJournal } from "./journalfolder.ts";
+import { type HeldFolder, type Kept, makeJournal } from "./journalfolder.ts";
 import { journalLine, type RunEnded } from "./record.ts";
 
 export interface TaskFile {
@@ -32,6 +32,14 @@ export interface TaskFile {
   readonly bytes: number;
   /** Unix time of its last change, seconds and nanoseconds. */
   readonly modified: string;
+}
+
+export interface RecordedSettings {
+  readonly file: string;
+  /** By key, as in "run.agents"; values as the file had them. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** The keys of the secrets in it. */
+  readonly secrets: readonly string[];
 }
 
 /** run.json. */
@@ -44,6 +52,8 @@ export interface JournalAbout {
   readonly cwd: string;
   /** CFN_* variables that stood in for options. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What its configuration file said, where there was one. A secret is not here: it is read again. */
+  readonly settings?: RecordedSettings;
   /** Unix seconds. */
   readonly started_at: number;
   readonly boot_id: string;
@@ -193,8 +203,13 @@ function open(path: string): Appended {
  *
  * @throws CfnError cannot_create
  */
-export function beginJournal(root: string, about: JournalAbout, onWarning: (text: string) => void): Journal {
-  const folder = makeJournal(root, about.run_id, about.started_at * 1000, (path) => {
+export function beginJournal(
+  root: string,
+  about: JournalAbout,
+  kept: Kept,
+  onWarning: (text: string) => void,
+): Journal {
+  const folder = makeJournal(root, about.run_id, about.started_at * 1000, kept, (path) => {
     const wrote = replaceFile(`${path}/run.json`, `${JSON.stringify(about, null, 1)}\n`);
     if (wrote < 0) throw new CfnError("cannot_create", `cannot write ${path}/run.json: ${errorText(-wrote)}`);
   });

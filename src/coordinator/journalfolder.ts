@@ -7,7 +7,6 @@
  */
 import type { Env } from "../bus/directory.ts";
 import { CfnError } from "../errors.ts";
-import { limits } from "../limits.ts";
 import {
   closeFile,
   makeDirectory,
@@ -96,14 +95,27 @@ export interface HeldFolder extends RunFolder {
   readonly ownerFd: number;
 }
 
+/** Which journals stay when a new one is made. */
+export interface Kept {
+  readonly days: number;
+  /** The newest, the new one among them. */
+  readonly keep: number;
+}
+
 /**
  * Makes the folder of a run, removing old ones; `fill` writes into it before it has its name.
  *
  * @throws CfnError cannot_create
  */
-export function makeJournal(root: string, runId: string, nowMs: number, fill: (path: string) => void): HeldFolder {
+export function makeJournal(
+  root: string,
+  runId: string,
+  nowMs: number,
+  kept: Kept,
+  fill: (path: string) => void,
+): HeldFolder {
   secureRoot(root);
-  pruneJournals(root, nowMs);
+  pruneJournals(root, nowMs, kept);
   const { pid, startTicks } = ownIdentity();
   const hidden = `${root}/.new-${pid}-${startTicks}-${randomId()}`;
   const made = makeDirectory(hidden, 0o700);
@@ -175,8 +187,8 @@ export function takeJournal(folder: RunFolder): HeldFolder | "busy" {
 }
 
 /** Removes folders that are too old or too many, unless they are held, and what makers and removers that died left. */
-function pruneJournals(root: string, nowMs: number): void {
-  const oldest = `${root}/${stampOf(nowMs - limits.journalDays * DAY_MS)}`;
+function pruneJournals(root: string, nowMs: number, { days, keep }: Kept): void {
+  const oldest = `${root}/${stampOf(nowMs - days * DAY_MS)}`;
   const { pid, startTicks } = ownIdentity();
   for (const name of listDirectory(root)) {
     const maker = /^\.(?:new|old)-(\d+)-(\d+)-/.exec(name);
@@ -184,7 +196,7 @@ function pruneJournals(root: string, nowMs: number): void {
     removeTree(`${root}/${name}`);
   }
   listJournals(root).forEach(({ path }, n) => {
-    if (n < limits.journalsMost - 1 && path >= oldest) return;
+    if (n < keep - 1 && path >= oldest) return;
     const fd = openFile(`${path}/owner`, O.RDWR | O.NOFOLLOW);
     if (fd < 0 || tryLockFile(fd)) {
       // Out of sight first, so that nobody takes what is being removed.

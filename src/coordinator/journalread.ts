@@ -128,7 +128,11 @@ export function chooseJournal(root: string, wanted: string | undefined): RunFold
   const open = all.filter(({ path }) => !isFinished(path)).slice(0, limits.journalsNamed);
   const those = open.length === 0 ? "none can be resumed" : `these can: ${open.map(({ runId }) => runId).join(", ")}`;
   const what = wanted === undefined ? `no run to resume below ${root}` : `no run ${wanted} below ${root}; ${those}`;
-  throw new CfnError("not_found", what, `a journal is kept for ${limits.journalDays} days`);
+  throw new CfnError(
+    "not_found",
+    what,
+    `a journal is kept for ${limits.journalDays} days, unless journal.days says otherwise`,
+  );
 }
 
 /** `pid`: of its master. */

@@ -32,8 +32,10 @@ export interface RunOptions {
   readonly retries: number;
   readonly halt: Halt;
   readonly timeoutMs: number | undefined;
-  /** CFN_MAX_COORDINATION_TIME. */
-  readonly runTimeMs: number | undefined;
+  /** Of the whole run. */
+  readonly timeLimitMs: number | undefined;
+  /** From TERM to KILL, for what is ended early. */
+  readonly graceMs: number;
   /** Lets agents start; undefined where no mark is set. */
   readonly gate: Gate | undefined;
   readonly lineBuffer: boolean;
@@ -99,7 +101,7 @@ export class Run {
   private readonly peak = { bus: 0, fds: 0 };
 
   constructor(private readonly options: RunOptions) {
-    const { shape, oneTaskEach, retries, halt, gate } = options;
+    const { shape, oneTaskEach, retries, halt, graceMs: killGraceMs, gate } = options;
     const events: SwarmEvents = {
       onEvent: (event) => this.handle(event),
       onWake: () => void this.turn(),
@@ -118,7 +120,6 @@ export class Run {
     this.failures = failures;
     this.failovers = [...failovers];
     this.firstAttempt = attempts + 1;
-    const { killGraceMs } = limits;
     const { firstAttempt } = this;
     const gated = gate !== undefined;
     this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier, gated });
@@ -127,14 +128,14 @@ export class Run {
 
   /** Resolves when every task has its result and nothing of the run is left but its bus. */
   async run(): Promise<RunEnd> {
-    const { runTimeMs, lineBuffer, observers } = this.options;
+    const { timeLimitMs, graceMs, lineBuffer, observers } = this.options;
     const over = new Promise<void>((resolve) => {
       this.over = resolve;
     });
     const timers = [setInterval(() => this.tick(), limits.pollMs), setInterval(() => this.sample(), SAMPLE_MS)];
     if (lineBuffer) timers.push(setInterval(() => this.output.follow(this.state.underWay()), FOLLOW_MS));
     if (observers.length > 0) timers.push(setInterval(() => this.look(), limits.pollMs));
-    const limit = setTimeout(() => this.stop("timed_out", limits.killGraceMs), runTimeMs ?? 2 ** 31 - 1);
+    const limit = setTimeout(() => this.stop("timed_out", graceMs), timeLimitMs ?? 2 ** 31 - 1);
     this.options.guardian.ready();
     this.admit();
     this.swarm.start();
@@ -294,7 +295,7 @@ export class Run {
   private fail(error: unknown): void {
     if (this.failure !== undefined) return;
     this.failure = error;
-    this.stop("interrupted", limits.killGraceMs);
+    this.stop("interrupted", this.options.graceMs);
   }
 
   /** No result will come any more: the run ends here, and its processes with it. */

@@ -4,8 +4,8 @@ const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_00
 const UNIT_BYTES: Record<string, number> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
 
 const WHOLE = /^[0-9]{1,15}$/;
-const DURATION = /^([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h)?$/;
-const SIZE = /^([0-9]{1,15}(?:\.[0-9]{1,6})?)(KiB|MiB|GiB)?$/;
+export const durationPattern = /^([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h)?$/;
+export const bytesPattern = /^([0-9]{1,15}(?:\.[0-9]{1,6})?)(KiB|MiB|GiB)?$/;
 
 /** A whole number from 0, in digits only: no sign, no point, no exponent. Undefined where the text is none. */
 export function parseWhole(text: string): number | undefined {
@@ -14,13 +14,13 @@ export function parseWhole(text: string): number | undefined {
 
 /** `500ms`, `1.5s`, `2m`, `8h`; without a unit, seconds. Whole milliseconds; undefined where the text is none. */
 export function parseDurationMs(text: string): number | undefined {
-  const match = DURATION.exec(text);
+  const match = durationPattern.exec(text);
   return match === null ? undefined : Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? "s"] as number));
 }
 
 /** `64KiB`, `1.5MiB`, `2GiB`; without a unit, bytes. Whole bytes; undefined where the text is none. */
 export function parseBytes(text: string): number | undefined {
-  const match = SIZE.exec(text);
+  const match = bytesPattern.exec(text);
   return match === null ? undefined : Math.round(Number(match[1]) * (UNIT_BYTES[match[2] ?? ""] as number));
 }
 

@@ -50,7 +50,9 @@ const about = (run_id: string, more: Partial<JournalAbout> = {}): JournalAbout =
 
 const warnings: string[] = [];
 const warn = (text: string): void => void warnings.push(text);
-const begin = (runId: string, more?: Partial<JournalAbout>): Journal => beginJournal(root, about(runId, more), warn);
+const kept = { days: limits.journalDays, keep: limits.journalsMost };
+const begin = (runId: string, more?: Partial<JournalAbout>): Journal =>
+  beginJournal(root, about(runId, more), kept, warn);
 
 const result = (seq: number, more: Partial<ResultPayload> = {}): ResultPayload => ({
   task_id: `t${seq}`,

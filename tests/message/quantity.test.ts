@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { formatBytes, formatDuration, parseDurationMs, parseWhole } from "../../src/message/quantity.ts";
+import { formatBytes, formatDuration, parseBytes, parseDurationMs, parseWhole } from "../../src/message/quantity.ts";
 
 describe("a duration", () => {
   test("has a unit or is in seconds", () => {
@@ -58,4 +58,18 @@ test("a whole number is digits and nothing else", () => {
   expect([parseWhole("0"), parseWhole("007"), parseWhole("999999999999999")]).toEqual([0, 7, 999999999999999]);
   for (const text of ["", "-1", "1.0", "1e3", "1_000", "٣", "1".repeat(16)])
     expect([text, parseWhole(text)]).toEqual([text, undefined]);
+});
+
+test("a size has a unit or is in bytes; in any other form it is none", () => {
+  const cases: [string, number][] = [
+    ["0", 0],
+    ["512", 512],
+    ["64KiB", 65_536],
+    ["1.5MiB", 1_572_864],
+    ["2GiB", 2 ** 31],
+  ];
+  for (const [text, bytes] of cases) expect([text, parseBytes(text)]).toEqual([text, bytes]);
+  for (const text of ["", "KiB", "64KB", "64 KiB", "64kib", "-1", "1e3", "64K", "1TiB", "64KiB\n"]) {
+    expect([text, parseBytes(text)]).toEqual([text, undefined]);
+  }
 });

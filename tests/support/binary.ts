@@ -40,7 +40,9 @@ const killGraceMs = 3_000;
 /** The environment of a test's process: this one's, without any CFN_* variable, and `changes` on top. */
 export function cleanEnvironment(changes: CommandOptions["env"] = {}): Record<string, string> {
   const result: Record<string, string> = {};
-  for (const [name, value] of Object.entries({ ...process.env, ...blankCfn(), ...changes })) {
+  // No settings but the test's.
+  const own = { XDG_CONFIG_HOME: "/dev/null", ...changes };
+  for (const [name, value] of Object.entries({ ...process.env, ...blankCfn(), ...own })) {
     if (value !== undefined) result[name] = value;
   }
   return result;

@@ -24,10 +24,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   message: ["base"],
   os: ["base"],
   bus: ["message", "os", "base"],
+  config: ["message", "os", "base"],
   agent: ["bus", "message", "os", "base"],
   coordinator: ["bus", "message", "os", "base"],
   chaos: ["bus", "message", "os", "base"],
-  cmd: ["chaos", "coordinator", "agent", "bus", "message", "os", "base"],
+  cmd: ["config", "chaos", "coordinator", "agent", "bus", "message", "os", "base"],
 };
 
 /** The files of bus/ that the layers above may import: the others are how it works inside. */
@@ -43,8 +44,9 @@ const busDoors = [
 const packages: Readonly<Record<string, readonly string[]>> = {
   citty: ["cmd"],
   consola: ["cmd"],
-  "fastest-levenshtein": ["cmd"],
-  valibot: ["cmd", "coordinator", "message"],
+  "fastest-levenshtein": ["message"],
+  valibot: ["config", "coordinator", "message"],
+  "@valibot/to-json-schema": ["config"],
 };
 
 /** What Bun offers that computes and touches nothing outside the process. */

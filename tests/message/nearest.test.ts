@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { nearest } from "../../cmd/nearest.ts";
+import { nearest } from "../../src/message/nearest.ts";
 
 test("the nearest names come best first, at most three", () => {
   expect(nearest("alcie", ["bob", "alicia", "alice"])).toEqual(["alice", "alicia"]);
