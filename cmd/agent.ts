@@ -5,6 +5,7 @@ import { enterHome } from "../src/agent/home.ts";
 import { CfnError } from "../src/errors.ts";
 import { endAtBug } from "./bug.ts";
 import type { Args, Command } from "./command.ts";
+import { healthTimes } from "./healthtimes.ts";
 import { busOption } from "./join.ts";
 import { say } from "./log.ts";
 import { agentId, duration } from "./values.ts";
@@ -41,6 +42,7 @@ export const agentCommand: Command<typeof args> = {
         env,
         argv: rest,
         ...(args.timeout === undefined ? {} : { timeoutMs: args.timeout }),
+        health: healthTimes,
         onWarning: warn,
       });
       if (ending.detail !== undefined) await say("error", ending.detail);

@@ -13,5 +13,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   chaos: async () => (await import("./chaos.ts")).chaosCommand,
   "chaos-guard": async () => (await import("./chaosguard.ts")).chaosGuardCommand,
   "chaos-sender": async () => (await import("./chaossender.ts")).chaosSenderCommand,
+  status: async () => (await import("./status.ts")).statusCommand,
+  health: async () => (await import("./health.ts")).healthCommand,
   agents: async () => (await import("./agents.ts")).agentsCommand,
 };

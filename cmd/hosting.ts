@@ -5,6 +5,7 @@ import type { Env } from "../src/bus/directory.ts";
 import type { OpenHost } from "../src/coordinator/team.ts";
 import { limits } from "../src/limits.ts";
 import type { Launcher } from "../src/os/launch.ts";
+import { healthTimes } from "./healthtimes.ts";
 import { say } from "./log.ts";
 
 export function hosting(bus: Bus, runId: string, spool: string, env: Env, launcher: Launcher): OpenHost {
@@ -18,6 +19,7 @@ export function hosting(bus: Bus, runId: string, spool: string, env: Env, launch
       env,
       outputBytesMax: limits.outputBytes,
       killGraceMs: limits.killGraceMs,
+      health: healthTimes,
       onWarning: (text) => void say("warn", text),
     });
 }

@@ -12,6 +12,7 @@ import { coreCount } from "../src/os/usage.ts";
 import { endAtBug } from "./bug.ts";
 import type { Command } from "./command.ts";
 import { say } from "./log.ts";
+import { boardTimes, runBoard } from "./runboard.ts";
 import { onBus } from "./runbus.ts";
 import { placeForBus, runTimeLimit } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
@@ -74,7 +75,8 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     const openOutput = files.outputFrom(spool);
     const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const observers = [...(progress === undefined ? [] : [progress.observer]), ...pacing(bus, limits.senderPerSecond)];
+    const board = runBoard(busDir, shape, boardTimes);
+    const observers = [progress?.observer, board, ...pacing(bus, limits.senderPerSecond)].filter((one) => one !== undefined);
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };

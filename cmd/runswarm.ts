@@ -14,6 +14,7 @@ import { environmentBlock } from "../src/os/environment.ts";
 import { ownExecutable } from "../src/os/executable.ts";
 import { LaunchThread } from "../src/os/launch.ts";
 import { type Spawned, spawnProgram } from "../src/os/spawn.ts";
+import { healthTimes } from "./healthtimes.ts";
 import { coordinatorEnvironment, hosting } from "./hosting.ts";
 
 interface SwarmRequest {
@@ -35,7 +36,7 @@ export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
   const startCoordinator = coordinatorStarter(request);
   const { outputBytes: outputBytesMax, killGraceMs } = limits;
   const openFostering = (onResult: (result: ResultPayload) => void): Fostering =>
-    new Adoption({ bus, spool, outputBytesMax, killGraceMs, onResult });
+    new Adoption({ bus, spool, outputBytesMax, killGraceMs, health: healthTimes, onResult });
   const options = { bus, runId, teams: shape.teams, startCoordinator, openFostering, onWarning: warn };
   return (events) => new HybridSwarm(options, events);
 }

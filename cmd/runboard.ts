@@ -1,0 +1,99 @@
+/** The board of a run: what whoever looks on from outside reads of it (`src/bus/board.ts`). */
+import { makeBoard, phases } from "../src/bus/board.ts";
+import type { RunObserver } from "../src/coordinator/observer.ts";
+import type { Shape } from "../src/coordinator/shape.ts";
+import { limits } from "../src/limits.ts";
+import { systemMs, unixSeconds } from "../src/os/clock.ts";
+import { ownIdentity, pidNamespace } from "../src/os/process.ts";
+
+interface BoardTimes {
+  readonly stoppedAfterMs: number;
+  readonly stalledAfterMs: number;
+}
+
+export const boardTimes: BoardTimes = { stoppedAfterMs: limits.stoppedAfterMs, stalledAfterMs: limits.stalledAfterMs };
+
+/** Undefined where there is no room for it: the run does not depend on it. */
+export function runBoard(busDir: string, shape: Shape, times: BoardTimes): RunObserver | undefined {
+  const { pid, startTicks } = ownIdentity();
+  const board = makeBoard(busDir, {
+    beat_at: systemMs(),
+    pid,
+    start_ticks: startTicks,
+    pid_namespace: pidNamespace(),
+    phase: phases.indexOf("starting"),
+    started_at: unixSeconds(),
+    elapsed_ms: 0,
+    hybrid: shape.topology === "hybrid" ? 1 : 0,
+    coordinators: shape.teams.length,
+    workers: shape.workers,
+    tasks_read: 0,
+    tasks_total: -1,
+    completed: 0,
+    failed: 0,
+    timed_out: 0,
+    cancelled: 0,
+    retried: 0,
+    active: 0,
+    earlier: 0,
+    mesh_expected: 0,
+    mesh_delivered: 0,
+    mesh_duplicates: 0,
+    hierarchical_expected: 0,
+    hierarchical_delivered: 0,
+    hierarchical_duplicates: 0,
+    failovers: 0,
+    stopped_after_ms: times.stoppedAfterMs,
+    stalled_after_ms: times.stalledAfterMs,
+  });
+  if (board === undefined) return undefined;
+  // Also while the run ends and nobody calls `look` any more.
+  const beating = setInterval(() => board.beat(systemMs()), limits.pollMs);
+  const ready = new Set<string>();
+  let failovers = 0;
+  const tell = (coordinator: string, takes: boolean): void => {
+    if (takes) ready.add(coordinator);
+    else ready.delete(coordinator);
+    board.ready(Number(coordinator.slice(1)) - 1, takes);
+    if (ready.size > 0) board.set({ phase: phases.indexOf("running") });
+  };
+  return {
+    ready: (coordinator) => tell(coordinator, true),
+    attempt: (_, waits) => {
+      if (waits === undefined) return;
+      board.waited("task", waits.task);
+      board.waited("result", waits.result);
+    },
+    failover: ({ coordinator }) => {
+      tell(coordinator, false);
+      board.set({ failovers: ++failovers });
+    },
+    look: ({ counts, total, active, earlier, elapsedMs, mesh, hierarchical, ending, done }) => {
+      const early = ready.size === 0 ? "starting" : "running";
+      board.set({
+        beat_at: systemMs(),
+        phase: phases.indexOf(done ? "stopping" : ending ? "draining" : early),
+        elapsed_ms: elapsedMs,
+        tasks_read: counts.total,
+        tasks_total: total ?? -1,
+        completed: counts.completed,
+        failed: counts.failed,
+        timed_out: counts.timed_out,
+        cancelled: counts.cancelled,
+        retried: counts.retried,
+        active,
+        earlier,
+        mesh_expected: mesh.expected,
+        mesh_delivered: mesh.delivered,
+        mesh_duplicates: mesh.duplicates,
+        hierarchical_expected: hierarchical.expected,
+        hierarchical_delivered: hierarchical.delivered,
+        hierarchical_duplicates: hierarchical.duplicates,
+      });
+    },
+    ended: () => {
+      clearInterval(beating);
+      board.set({ beat_at: systemMs(), phase: phases.indexOf("over") });
+    },
+  };
+}
