@@ -15,5 +15,6 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   "chaos-sender": async () => (await import("./chaossender.ts")).chaosSenderCommand,
   status: async () => (await import("./status.ts")).statusCommand,
   health: async () => (await import("./health.ts")).healthCommand,
+  serve: async () => (await import("./serve.ts")).serveCommand,
   agents: async () => (await import("./agents.ts")).agentsCommand,
 };

@@ -18,6 +18,7 @@ import { placeForBus, runTimeLimit } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
 import { openFiles } from "./runfiles.ts";
 import { gateOf } from "./rungate.ts";
+import { openListener } from "./runlisten.ts";
 import { runArgs } from "./runoptions.ts";
 import { pacing } from "./runpacing.ts";
 import { progressLine } from "./runprogress.ts";
@@ -56,6 +57,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   for (const name of sweepDeadBuses(base.dir)) sweepSpool(env["TMPDIR"], name.replace("run-", ""));
   const place = placeForBus(base.dir);
   checkLimits(shape, place);
+  const listener = await openListener(args, env);
   const files = openFiles(undertaking);
   const { "line-buffer": lineBuffer, retries = 0, halt = "never" } = args;
   const progress = progressLine(args.progress);
@@ -72,11 +74,13 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     talks: args.progress || isTerminal(2),
   };
   const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
+    listener?.watch(busDir);
     const openOutput = files.outputFrom(spool);
     const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const board = runBoard(busDir, shape, boardTimes);
-    const observers = [progress?.observer, board, ...pacing(bus, limits.senderPerSecond)].filter((one) => one !== undefined);
+    const board = runBoard(busDir, shape, taskList ? undefined : shape.workers, boardTimes);
+    const lookers = [progress?.observer, board, ...pacing(bus, limits.senderPerSecond)];
+    const observers = lookers.filter((looker) => looker !== undefined);
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
@@ -88,6 +92,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     });
     return swarm.run();
   }).catch(files.giveUp);
+  listener?.close();
   progress?.clear();
   await files.end(end);
   return conclude(end, caught, earlier.seqs.size);

@@ -13,8 +13,13 @@ interface BoardTimes {
 
 export const boardTimes: BoardTimes = { stoppedAfterMs: limits.stoppedAfterMs, stalledAfterMs: limits.stalledAfterMs };
 
-/** Undefined where there is no room for it: the run does not depend on it. */
-export function runBoard(busDir: string, shape: Shape, times: BoardTimes): RunObserver | undefined {
+/** `total`: how many tasks there are, where that is known. Undefined where there is no room for it: no run depends on it. */
+export function runBoard(
+  busDir: string,
+  shape: Shape,
+  total: number | undefined,
+  times: BoardTimes,
+): RunObserver | undefined {
   const { pid, startTicks } = ownIdentity();
   const board = makeBoard(busDir, {
     beat_at: systemMs(),
@@ -23,26 +28,10 @@ export function runBoard(busDir: string, shape: Shape, times: BoardTimes): RunOb
     pid_namespace: pidNamespace(),
     phase: phases.indexOf("starting"),
     started_at: unixSeconds(),
-    elapsed_ms: 0,
     hybrid: shape.topology === "hybrid" ? 1 : 0,
     coordinators: shape.teams.length,
     workers: shape.workers,
-    tasks_read: 0,
-    tasks_total: -1,
-    completed: 0,
-    failed: 0,
-    timed_out: 0,
-    cancelled: 0,
-    retried: 0,
-    active: 0,
-    earlier: 0,
-    mesh_expected: 0,
-    mesh_delivered: 0,
-    mesh_duplicates: 0,
-    hierarchical_expected: 0,
-    hierarchical_delivered: 0,
-    hierarchical_duplicates: 0,
-    failovers: 0,
+    tasks_total: total ?? -1,
     stopped_after_ms: times.stoppedAfterMs,
     stalled_after_ms: times.stalledAfterMs,
   });
@@ -68,14 +57,14 @@ export function runBoard(busDir: string, shape: Shape, times: BoardTimes): RunOb
       tell(coordinator, false);
       board.set({ failovers: ++failovers });
     },
-    look: ({ counts, total, active, earlier, elapsedMs, mesh, hierarchical, ending, done }) => {
+    look: ({ counts, total: read, active, earlier, elapsedMs, mesh, hierarchical, ending, done }) => {
       const early = ready.size === 0 ? "starting" : "running";
       board.set({
         beat_at: systemMs(),
         phase: phases.indexOf(done ? "stopping" : ending ? "draining" : early),
         elapsed_ms: elapsedMs,
         tasks_read: counts.total,
-        tasks_total: total ?? -1,
+        tasks_total: read ?? total ?? -1,
         completed: counts.completed,
         failed: counts.failed,
         timed_out: counts.timed_out,
@@ -86,9 +75,11 @@ export function runBoard(busDir: string, shape: Shape, times: BoardTimes): RunOb
         mesh_expected: mesh.expected,
         mesh_delivered: mesh.delivered,
         mesh_duplicates: mesh.duplicates,
+        mesh_withdrawn: mesh.withdrawn,
         hierarchical_expected: hierarchical.expected,
         hierarchical_delivered: hierarchical.delivered,
         hierarchical_duplicates: hierarchical.duplicates,
+        hierarchical_withdrawn: hierarchical.withdrawn,
       });
     },
     ended: () => {

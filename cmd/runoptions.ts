@@ -2,6 +2,7 @@
 import { hybridFromWorkers } from "../src/coordinator/shape.ts";
 import { limits } from "../src/limits.ts";
 import { coreCount } from "../src/os/usage.ts";
+import { address } from "./address.ts";
 import type { Args } from "./command.ts";
 import { decimal, duration, path, runId, size, whole } from "./values.ts";
 
@@ -83,5 +84,11 @@ export const runArgs = {
   "line-buffer": { type: "boolean", description: "lines as they come; default: grouped by agent" },
   progress: { type: "boolean", description: "say on stderr how far it is" },
   json: { type: "boolean", description: "stdout is NDJSON, a result per task" },
+  listen: {
+    type: "string",
+    valueHint: "ADDR",
+    description: "show it over HTTP: PORT, HOST:PORT or unix:PATH; cfn serve --help",
+    value: address,
+  },
   report: { type: "string", valueHint: "FILE", description: "write the run report", value: path },
 } as const satisfies Args;

@@ -14,7 +14,7 @@ import type { Bus, Delivery } from "../bus/contract.ts";
 import type { Roster } from "../bus/roster.ts";
 import { limits } from "../limits.ts";
 import { spoolPath, type TaskPayload } from "../message/protocol.ts";
-import { systemMs, monotonicMs, unixSeconds } from "../os/clock.ts";
+import { monotonicMs, systemMs, unixSeconds } from "../os/clock.ts";
 import { type EnvironmentBlock, environmentBlock } from "../os/environment.ts";
 import type { Launcher } from "../os/launch.ts";
 import { reapNow } from "../os/reap.ts";

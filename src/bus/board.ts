@@ -49,16 +49,18 @@ const fields = [
   "mesh_expected",
   "mesh_delivered",
   "mesh_duplicates",
+  "mesh_withdrawn",
   "hierarchical_expected",
   "hierarchical_delivered",
   "hierarchical_duplicates",
+  "hierarchical_withdrawn",
   "failovers",
   /** What the run counts as stopped, and as stalled. */
   "stopped_after_ms",
   "stalled_after_ms",
 ] as const;
 type BoardField = (typeof fields)[number];
-export type BoardNumbers = Readonly<Record<BoardField, number>>;
+type BoardNumbers = Readonly<Record<BoardField, number>>;
 
 export const waitBucketsMs = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000] as const;
 
@@ -79,7 +81,7 @@ const doublesOf = ({ bytes }: Mapping): Float64Array =>
   new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 3);
 
 /** The writing side. */
-export class Board {
+class Board {
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
 
@@ -118,8 +120,8 @@ export class Board {
 
 const pathOf = (busDir: string): string => `${busDir}/board`;
 
-/** Undefined where the bus directory has no room for it. */
-export function makeBoard(busDir: string, numbers: BoardNumbers): Board | undefined {
+/** Numbers that are not given are 0. Undefined where the bus directory has no room for it. */
+export function makeBoard(busDir: string, numbers: Partial<BoardNumbers>): Board | undefined {
   const fd = openFile(pathOf(busDir), O.RDWR | O.CREAT | O.EXCL);
   const mapping = fd >= 0 && allocateFile(fd, BYTES) >= 0 ? mapFile(fd, BYTES) : undefined;
   if (fd >= 0) closeFile(fd);

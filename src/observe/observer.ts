@@ -90,8 +90,8 @@ export class Observer {
     const isLate = !leaving && late.some((age) => age >= limits.beatLateMs);
     const deaths = agents.some(({ doing, health }) => doing === "running" && health.state === "dead");
     const suspicion = isLate ? "beat" : deaths ? "death" : "none";
-    const busBytes = this.#bytes(now);
-    return { runId, busDir: this.#busDir, busBytes, board, phase, hosts, agents, delivery, suspicion };
+    const [busBytes, busBytesMost] = [this.#bytes(now), this.#bus.info.busBytes];
+    return { runId, busDir: this.#busDir, busBytes, busBytesMost, board, phase, hosts, agents, delivery, suspicion };
   }
 
   #bytes(now: number): number {
@@ -221,7 +221,7 @@ function hostView(role: HostView["role"], host: HostFacts, thresholds: Threshold
 
 /** What coordinators have counted that still lead is in their rosters; what those counted that have ended, on the board. */
 function deliveryOf(board: BoardRead | undefined, leaving: boolean, teams: readonly TeamRead[]): RunView["delivery"] {
-  if (board === undefined) return { expected: 0, delivered: 0, duplicates: 0 };
+  if (board === undefined) return { expected: 0, delivered: 0, duplicates: 0, withdrawn: 0 };
   const led = board.hybrid === 1 && !leaving ? teams.filter(({ host }) => host.alive) : [];
   const sum = (what: "expected" | "delivered" | "duplicates"): number =>
     led.reduce((all, { read }) => all + read.counts[what], 0);
@@ -229,5 +229,6 @@ function deliveryOf(board: BoardRead | undefined, leaving: boolean, teams: reado
     expected: board.mesh_expected + board.hierarchical_expected + sum("expected"),
     delivered: board.mesh_delivered + board.hierarchical_delivered + sum("delivered"),
     duplicates: board.mesh_duplicates + board.hierarchical_duplicates + sum("duplicates"),
+    withdrawn: board.mesh_withdrawn + board.hierarchical_withdrawn,
   };
 }

@@ -38,13 +38,19 @@ export interface RunView {
   readonly runId: string | undefined;
   readonly busDir: string;
   readonly busBytes: number;
+  readonly busBytesMost: number;
   /** Undefined where no run writes one. */
   readonly board: BoardRead | undefined;
   readonly phase: Phase | undefined;
   readonly hosts: readonly HostView[];
   readonly agents: readonly AgentView[];
   /** What a run's coordinators have counted, by the board and the rosters. */
-  readonly delivery: { readonly expected: number; readonly delivered: number; readonly duplicates: number };
+  readonly delivery: {
+    readonly expected: number;
+    readonly delivered: number;
+    readonly duplicates: number;
+    readonly withdrawn: number;
+  };
   /**
    * What another look in a moment may explain: somebody has died whose host may just not have said how, or a beat is late
    * which may be ours.
