@@ -48,7 +48,7 @@ function namesUs(listening: string, port: number, host: string): boolean {
 }
 
 /** Takes as long for a near miss as for a far one. */
-export function sameSecret(given: string, expected: string): boolean {
+function sameSecret(given: string, expected: string): boolean {
   const [a, b] = [given, expected].map((text) => new Bun.CryptoHasher("sha256").update(text).digest());
   return (
     (a as Uint8Array).reduce((difference, byte, n) => difference | (byte ^ ((b as Uint8Array)[n] as number)), 0) === 0
