@@ -9,7 +9,7 @@ import type { Address, HttpResponse } from "../os/http.ts";
 import type { RequestHead } from "../os/httphead.ts";
 import { isLoopback } from "./address.ts";
 
-export interface Gate {
+export interface Guard {
   readonly address: Address;
   /** The one that is really listened on, where 0 was asked for. */
   readonly port: number;
@@ -17,7 +17,7 @@ export interface Gate {
 }
 
 /** The refusal; undefined for a request that may be answered. */
-export function refused({ address, port, token }: Gate, { method, headers }: RequestHead): HttpResponse | undefined {
+export function refused({ address, port, token }: Guard, { method, headers }: RequestHead): HttpResponse | undefined {
   if (address.kind === "tcp" && !namesUs(address.host, port, headers.get("host") ?? "")) {
     return plain(421, "the Host header names another server");
   }
