@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { backpressureBench } from "./backpressure.bench.ts";
 import { baselineBench } from "./baseline.bench.ts";
 import { busBench } from "./bus.bench.ts";
+import { endpointBench } from "./endpoint.bench.ts";
 import { sendBench, startBench } from "./start.bench.ts";
 import { streamBench } from "./stream.bench.ts";
 import { machine } from "./support/machine.ts";
@@ -31,6 +32,7 @@ const benches: readonly Bench[] = [
   sendBench,
   streamBench,
   backpressureBench,
+  endpointBench,
 ];
 
 function say(text: string): void {

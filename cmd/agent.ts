@@ -4,6 +4,7 @@ import { runForeground } from "../src/agent/foreground.ts";
 import { enterHome } from "../src/agent/home.ts";
 import { withBaseDir } from "../src/config/quick.ts";
 import { CfnError } from "../src/errors.ts";
+import { limits } from "../src/limits.ts";
 import { endAtBug } from "./bug.ts";
 import type { Args, Command } from "./command.ts";
 import { busOption } from "./join.ts";
@@ -43,6 +44,7 @@ export const agentCommand: Command<typeof args> = {
         env,
         argv: rest,
         ...(args.timeout === undefined ? {} : { timeoutMs: args.timeout }),
+        health: { intervalMs: limits.healthIntervalMs, stalledAfterMs: limits.stalledAfterMs },
         onWarning: warn,
       });
       if (ending.detail !== undefined) await say("error", ending.detail);

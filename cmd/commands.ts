@@ -14,5 +14,8 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   "chaos-guard": async () => (await import("./chaosguard.ts")).chaosGuardCommand,
   "chaos-sender": async () => (await import("./chaossender.ts")).chaosSenderCommand,
   config: async () => (await import("./config.ts")).configCommand,
+  status: async () => (await import("./status.ts")).statusCommand,
+  health: async () => (await import("./health.ts")).healthCommand,
+  serve: async () => (await import("./serve.ts")).serveCommand,
   agents: async () => (await import("./agents.ts")).agentsCommand,
 };

@@ -21,6 +21,8 @@ const args = {
   bus: { type: "positional", description: "the bus directory", value: path },
   spool: { type: "positional", description: "the directory of output files", value: path },
   grace: { type: "positional", description: "from TERM to KILL, ms", value: whole(0, limits.timeoutMsMax) },
+  look: { type: "positional", description: "agents are looked at so often, ms", value: whole(1, limits.timeoutMsMax) },
+  stall: { type: "positional", description: "idle so long, one stalls, ms", value: whole(1, limits.timeoutMsMax) },
 } as const satisfies Args;
 
 export const coordinatorCommand: Command<typeof args> = {
@@ -36,7 +38,8 @@ export const coordinatorCommand: Command<typeof args> = {
     const bus = openBus(args.bus);
     const seats = Array.from({ length: args.workers }, (_, n) => `${args.id}-w${n + 1}`);
     const { run: runId, spool, grace: graceMs } = args;
-    const openHost = hosting({ bus, runId, spool, env: agentEnvironment(env), graceMs, launcher: launchHere });
+    const health = { intervalMs: args.look, stalledAfterMs: args.stall };
+    const openHost = hosting({ bus, runId, spool, env: agentEnvironment(env), graceMs, health, launcher: launchHere });
     const member = new Member({ bus, id: args.id, master: args.master, runId, seats, openHost });
     const abandoned = new Promise<number>((resolve) => {
       catchSignals(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {

@@ -5,6 +5,8 @@ export const exitStatus = {
   success: 0,
   /** The run ended and at least one task did not succeed. */
   taskFailed: 1,
+  /** Somebody is unhealthy or dead. */
+  notWell: 1,
   bug: 70,
   /** Ended as by SIGPIPE: whoever read our output went away. */
   outputClosed: 141,

@@ -1,5 +1,6 @@
 /** Puts a coordinator and the host of its agents together: neither knows the other. */
 import { createHost } from "../src/agent/host.ts";
+import type { HealthTimes } from "../src/agent/sampler.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import type { Env } from "../src/bus/directory.ts";
 import type { OpenHost } from "../src/coordinator/team.ts";
@@ -14,6 +15,7 @@ interface HostingPlace {
   readonly env: Env;
   /** From TERM to KILL, for agents whose time is over. */
   readonly graceMs: number;
+  readonly health: HealthTimes;
   readonly launcher: Launcher;
 }
 

@@ -11,11 +11,13 @@ import { coreCount } from "../src/os/usage.ts";
 import { endAtBug } from "./bug.ts";
 import type { Command } from "./command.ts";
 import { say } from "./log.ts";
+import { runBoard } from "./runboard.ts";
 import { onBus } from "./runbus.ts";
 import { placeForBus } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
 import { openFiles } from "./runfiles.ts";
 import { gateOf } from "./rungate.ts";
+import { openListener } from "./runlisten.ts";
 import { runArgs } from "./runoptions.ts";
 import { pacing } from "./runpacing.ts";
 import { progressLine } from "./runprogress.ts";
@@ -53,6 +55,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   for (const name of sweepDeadBuses(base.dir)) sweepSpool(env["TMPDIR"], name.replace("run-", ""));
   const place = placeForBus(base.dir);
   checkLimits(shape, place);
+  const listener = await openListener(settings);
   const files = openFiles(undertaking);
   const { "line-buffer": lineBuffer } = args;
   const progress = progressLine(args.progress);
@@ -70,10 +73,13 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     talks: args.progress || isTerminal(2),
   };
   const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
+    listener?.watch(busDir);
     const openOutput = files.outputFrom(spool);
-    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, graceMs, warn });
+    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, graceMs, health: settings.health, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const observers = [...(progress === undefined ? [] : [progress.observer]), ...pacing(bus, settings.bus.senderRate)];
+    const board = runBoard(busDir, shape, taskList ? undefined : shape.workers, settings.health);
+    const lookers = [progress?.observer, board, ...pacing(bus, settings.bus.senderRate)];
+    const observers = lookers.filter((looker) => looker !== undefined);
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
@@ -85,6 +91,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     });
     return swarm.run();
   }).catch(files.giveUp);
+  listener?.close();
   progress?.clear();
   await files.end(end);
   return conclude(end, caught, earlier.seqs.size);

@@ -35,6 +35,7 @@ export const runArgs = {
   "line-buffer": { type: "boolean", description: "lines as they come; default: grouped by agent" },
   progress: { type: "boolean", description: "say on stderr how far it is" },
   json: { type: "boolean", description: "stdout is NDJSON, a result per task" },
+  listen: optionOf("run.listen"),
   report: { type: "string", valueHint: "FILE", description: "write the run report", value: path },
   config: configOption,
 } as const satisfies Args;

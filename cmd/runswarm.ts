@@ -1,5 +1,6 @@
 /** Makes the swarm of a run: flat with the agents' host in this process, hybrid with a process per coordinator. */
 import { Adoption } from "../src/agent/adoption.ts";
+import type { HealthTimes } from "../src/agent/sampler.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import type { Env } from "../src/bus/directory.ts";
 import { FlatSwarm } from "../src/coordinator/flat.ts";
@@ -24,30 +25,32 @@ interface SwarmRequest {
   readonly spool: string;
   readonly env: Env;
   readonly graceMs: number;
+  readonly health: HealthTimes;
   readonly warn: (text: string) => void;
 }
 
 export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
-  const { bus, runId, shape, spool, env, graceMs, warn } = request;
+  const { bus, runId, shape, spool, env, graceMs, health, warn } = request;
   if (shape.topology === "flat") {
-    const host = hosting({ bus, runId, spool, env, graceMs, launcher: new LaunchThread() });
+    const host = hosting({ bus, runId, spool, env, graceMs, health, launcher: new LaunchThread() });
     return (events) => new FlatSwarm(bus, runId, shape.workers, host, events);
   }
   const startCoordinator = coordinatorStarter(request);
   const { outputBytes: outputBytesMax } = limits;
   const openFostering = (onResult: (result: ResultPayload) => void): Fostering =>
-    new Adoption({ bus, spool, outputBytesMax, killGraceMs: graceMs, onResult });
+    new Adoption({ bus, spool, outputBytesMax, killGraceMs: graceMs, health, onResult });
   const options = { bus, runId, teams: shape.teams, startCoordinator, openFostering, onWarning: warn };
   return (events) => new HybridSwarm(options, events);
 }
 
 function coordinatorStarter(request: SwarmRequest): (id: string, workers: number) => Spawned {
-  const { busDir, runId, spool, env, graceMs } = request;
+  const { busDir, runId, spool, env, graceMs, health } = request;
   const program = ownExecutable();
   if (program === undefined)
     throw new CfnError("unavailable", "a hybrid swarm needs the compiled cfn", "npm run build");
   const environment = environmentBlock(coordinatorEnvironment(env, runId));
-  const common = [runId, busDir, spool, String(graceMs)];
+  const times = [graceMs, health.intervalMs, health.stalledAfterMs].map(String);
+  const common = [runId, busDir, spool, ...times];
   return (id, workers) =>
     spawnProgram({
       argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), ...common],

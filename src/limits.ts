@@ -136,6 +136,29 @@ export const limits = {
   admissionWarnAfterMs: 5000,
   admissionWarnEveryMs: 60_000,
 
+  // Health
+  healthIntervalMs: 1000,
+  stoppedAfterMs: 10_000,
+  stalledAfterMs: 5 * 60 * 1000,
+  /** Agents whose processes are looked at in one tick. */
+  samplesPerTick: 64,
+  /** A loop that turns several times a second and has not for so long: a sign, and no more. */
+  beatLateMs: 5000,
+  /** How long an observer waits for a late beat before it believes that it is late. */
+  beatSecondLookMs: 500,
+  /** How long it waits for the host of a process that has just died to say how. */
+  deathSecondLookMs: 30,
+
+  // Endpoint
+  servePort: 7708,
+  serveHeadBytes: 8 * KiB,
+  serveConnections: 64,
+  /** For the request to have come, and for the response to have gone. */
+  serveRequestMs: 5000,
+  serveViewMs: 50,
+  serveTokenBytesLeast: 16,
+  serveTokenBytesMost: 4096,
+
   // Journals
   journalDays: 7,
   journalsMost: 1000,
@@ -176,4 +199,6 @@ assert(limits.recordBytes * 4 <= limits.segmentBytesSmall, "a segment holds seve
 assert(limits.inboxBytes > 2 * limits.payloadBytes, "an inbox takes at least two of the largest payloads");
 assert(limits.segmentBytes < 1 << 20, "an offset in 8-byte words fits 17 bits of a position");
 assert(limits.shardsDefault <= limits.shardsMax, "the default shard count is allowed");
+assert(limits.beatLateMs < limits.coordinatorHungMs, "a beat is late before it counts as missing");
+assert(limits.pollMs < limits.healthIntervalMs, "a host's tick comes several times in an interval");
 assert(limits.taskInputBytes < limits.taskBytes && limits.taskBytes <= limits.payloadBytes, "a task fits a message");

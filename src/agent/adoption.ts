@@ -4,15 +4,17 @@
  * same as under a host: its deadline, the limit of its output, TERM and KILL, its result.
  */
 import type { Bus } from "../bus/contract.ts";
-import type { RosterEntry } from "../bus/roster.ts";
+import type { Roster, RosterEntry } from "../bus/roster.ts";
 import { limits } from "../limits.ts";
 import { type ResultPayload, spoolPath, type TaskPayload } from "../message/protocol.ts";
+import { systemMs } from "../os/clock.ts";
 import { signalGroup } from "../os/signals.ts";
 import { Deadlines } from "./deadlines.ts";
 import { type Ending, endingOf } from "./ending.ts";
 import { Execution, type Times } from "./execution.ts";
-import { FloodGuard, fileBytes } from "./flood.ts";
+import { FloodGuard, fileBytes, type OutputFiles } from "./flood.ts";
 import { resultOf } from "./result.ts";
+import { type HealthTimes, type Sampled, Sampler } from "./sampler.ts";
 import { StateFiles } from "./states.ts";
 
 export interface AdoptionOptions {
@@ -20,6 +22,8 @@ export interface AdoptionOptions {
   readonly spool: string;
   readonly outputBytesMax: number;
   readonly killGraceMs: number;
+  /** How often to look at what they do. */
+  readonly health: HealthTimes;
   /** From the event loop, never from within `adopt`. */
   readonly onResult: (result: ResultPayload) => void;
 }
@@ -31,13 +35,24 @@ export interface Adoptee {
   readonly task: TaskPayload;
   /** What the roster said of it. */
   readonly entry: RosterEntry;
+  /** That one, to be written on. */
+  readonly roster: Roster;
+}
+
+/** One that runs. */
+interface Ward extends Sampled {
+  readonly execution: Execution;
+  readonly roster: Roster;
+  readonly files: OutputFiles;
 }
 
 export class Adoption {
   readonly #options: AdoptionOptions;
   readonly #states: StateFiles;
   readonly #deadlines = new Deadlines();
-  readonly #running = new Map<Execution, TaskPayload>();
+  readonly #running = new Set<Ward>();
+  /** Of each roster that is written on. */
+  readonly #samplers = new Map<Roster, Sampler>();
   #flood: FloodGuard | undefined;
   #tick: ReturnType<typeof setInterval> | undefined;
 
@@ -47,7 +62,7 @@ export class Adoption {
   }
 
   /** Sees it to its end. False if it can no longer be known how it ended: then it has no result of this attempt. */
-  adopt({ agentId, lead, task, entry }: Adoptee): boolean {
+  adopt({ agentId, lead, task, entry, roster }: Adoptee): boolean {
     if (entry.state === "ended") {
       queueMicrotask(() => this.#report(agentId, task, endingOfEntry(entry), entry));
       return true;
@@ -60,40 +75,56 @@ export class Adoption {
       deadlines: this.#deadlines,
       signalAll: signalGroup,
       onEnd: (ending, times) => {
-        this.#running.delete(execution);
+        const { reason, exitCode, signal } = ending;
+        roster.ended(entry.seat, { ...times, reason, exitCode, signal });
+        this.#running.delete(ward);
         if (this.#running.size === 0) clearInterval(this.#tick);
         this.#states.write(agentId, "COMPLETE");
         if (hosted) bus.unregister(agentId);
         this.#report(agentId, task, ending, times);
       },
     });
+    const ward: Ward = { number: entry.seat, execution, roster, files: this.#files(task) };
     if (!execution.adopt(entry.pid, entry.startedAt)) {
       if (hosted) bus.unregister(agentId);
       return false;
     }
-    if (this.#running.size === 0) this.#watchOutput();
-    this.#running.set(execution, task);
+    if (this.#running.size === 0) this.#watch();
+    this.#running.add(ward);
     return true;
   }
 
   /** Ends what runs: TERM, KILL after the grace. */
   stop(graceMs: number): void {
-    for (const execution of [...this.#running.keys()]) execution.end("cancelled", "the swarm was stopped", graceMs);
+    for (const { execution } of [...this.#running]) execution.end("cancelled", "the swarm was stopped", graceMs);
   }
 
-  #watchOutput(): void {
+  #watch(): void {
     const { spool, outputBytesMax } = this.#options;
     this.#flood ??= new FloodGuard(spool, outputBytesMax);
     this.#tick = setInterval(() => {
+      this.#sample();
       if (this.#flood?.tick() !== true) return;
-      for (const [execution, task] of this.#running) {
-        const excess = this.#flood.excess(this.#files(task));
+      for (const { execution, files } of this.#running) {
+        const excess = this.#flood.excess(files);
         if (excess !== undefined) execution.end("output_limit", excess, 0);
       }
     }, limits.pollMs);
   }
 
-  #files({ seq, attempt }: TaskPayload): { readonly out: string; readonly err: string } {
+  #sample(): void {
+    const now = systemMs();
+    for (const { roster } of this.#running) {
+      let sampler = this.#samplers.get(roster);
+      if (sampler === undefined) {
+        sampler = new Sampler(roster, this.#options.health, now);
+        this.#samplers.set(roster, sampler);
+      }
+      sampler.tick(now, () => [...this.#running].filter((ward) => ward.roster === roster));
+    }
+  }
+
+  #files({ seq, attempt }: TaskPayload): OutputFiles {
     const { spool } = this.#options;
     return { out: spoolPath(spool, seq, attempt, "out"), err: spoolPath(spool, seq, attempt, "err") };
   }

@@ -65,6 +65,11 @@ export class Execution implements Due {
     return this.#pid;
   }
 
+  /** It has started, and its end is not known yet. */
+  get runs(): boolean {
+    return this.#phase === "running" || this.#phase === "terminating" || this.#phase === "killing";
+  }
+
   /** Starts it, or arranges that it is tried again. */
   begin(start: Start): void {
     assert(this.#phase === "new", "an execution begins once");

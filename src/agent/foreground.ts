@@ -6,8 +6,11 @@
  * gets a group of its own. Either way this process is a subreaper, and when the command has ended every descendant is ended.
  */
 import type { Bus } from "../bus/contract.ts";
+import { makeRoster, type Roster, removeRoster } from "../bus/roster.ts";
+import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Json } from "../message/message.ts";
+import { systemMs } from "../os/clock.ts";
 import { descendantsOf, endDescendants } from "../os/descendants.ts";
 import { environmentBlock } from "../os/environment.ts";
 import { launchHere } from "../os/launch.ts";
@@ -20,6 +23,7 @@ import { Deadlines } from "./deadlines.ts";
 import type { Ending } from "./ending.ts";
 import { Execution, type Times } from "./execution.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { type HealthTimes, Sampler } from "./sampler.ts";
 import type { Seat } from "./seat.ts";
 import { leaveSeat, openSeat, registerSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
@@ -34,6 +38,8 @@ export interface ForegroundOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly argv: readonly string[];
   readonly timeoutMs?: number;
+  /** How often to look at what the command does. */
+  readonly health: HealthTimes;
   readonly onWarning: (text: string) => void;
 }
 
@@ -47,10 +53,12 @@ export async function runForeground(options: ForegroundOptions): Promise<Ending>
   const heartbeat = new Heartbeat(bus.info.dir, id);
   heartbeat.beat(1);
   const beating = setInterval(() => heartbeat.beat(1), limits.heartbeatMs);
+  const epoch = bus.incarnation(id);
+  const roster = openRoster(bus.info.dir, id, epoch, onWarning);
   const busDir = bus.info.dir;
   const shared = sharedVariables(env, { busDir, lead: team, runId, bin: binDirectory(busDir) });
   try {
-    const { ending, times } = await execute(options, seat, shared);
+    const { ending, times } = await execute(options, seat, shared, roster);
     const { left } = endDescendants(limits.endWaitMs);
     if (left.length > 0) onWarning(`processes that cannot be ended: ${left.join(", ")}`);
     if (team !== "") tell(options, ending, times);
@@ -58,7 +66,22 @@ export async function runForeground(options: ForegroundOptions): Promise<Ending>
   } finally {
     clearInterval(beating);
     heartbeat.end();
+    roster?.close();
+    removeRoster(bus.info.dir, id, epoch);
     leaveSeat(bus, seat, states);
+  }
+}
+
+/** Who looks on sees less where there is no room for it; the agent does not depend on it. */
+function openRoster(busDir: string, id: string, epoch: number, onWarning: (text: string) => void): Roster | undefined {
+  // One of this name was left by a host that was killed.
+  removeRoster(busDir, id, epoch);
+  try {
+    return makeRoster(busDir, id, epoch, 1);
+  } catch (error) {
+    if (!(error instanceof CfnError)) throw error;
+    onWarning(`cfn health will know little of ${id}: ${error.message}`);
+    return undefined;
   }
 }
 
@@ -66,6 +89,7 @@ function execute(
   options: ForegroundOptions,
   seat: Seat,
   shared: Readonly<Record<string, string | undefined>>,
+  roster: Roster | undefined,
 ): Promise<{ ending: Ending; times: Times }> {
   const { id, argv, timeoutMs } = options;
   const deadlines = new Deadlines();
@@ -79,6 +103,8 @@ function execute(
       onEnd: (ending, times) => {
         seat.meet(seat.state === "WORKING" ? "ended" : "not_started");
         clearInterval(looking);
+        const { reason, exitCode, signal } = ending;
+        roster?.ended(0, { ...times, reason, exitCode, signal });
         restore();
         deadlines.close();
         resolve({ ending, times });
@@ -89,7 +115,13 @@ function execute(
       const ends = name === "SIGTERM" || name === "SIGHUP";
       if (!fromTerminal) execution.relay(signal, ends ? limits.killGraceMs : undefined);
     });
-    const looking = setInterval(() => obey(seat, execution, options), limits.pollMs);
+    const sampler = roster && new Sampler(roster, options.health, systemMs());
+    const looking = setInterval(() => {
+      obey(seat, execution, options);
+      sampler?.tick(systemMs(), () => [{ number: 0, execution, files: undefined }]);
+    }, limits.pollMs);
+    roster?.beat(systemMs());
+    roster?.launching(0, 1, 1);
     execution.begin({
       spawn: {
         argv,
@@ -101,7 +133,10 @@ function execute(
         group,
       },
       launcher: launchHere,
-      onStart: () => seat.meet("started"),
+      onStart: (pid, startedAt) => {
+        roster?.running(0, pid, startedAt);
+        seat.meet("started");
+      },
     });
   });
 }

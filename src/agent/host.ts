@@ -14,7 +14,7 @@ import type { Bus, Delivery } from "../bus/contract.ts";
 import type { Roster } from "../bus/roster.ts";
 import { limits } from "../limits.ts";
 import { spoolPath, type TaskPayload } from "../message/protocol.ts";
-import { monotonicMs, unixSeconds } from "../os/clock.ts";
+import { monotonicMs, systemMs, unixSeconds } from "../os/clock.ts";
 import { type EnvironmentBlock, environmentBlock } from "../os/environment.ts";
 import type { Launcher } from "../os/launch.ts";
 import { reapNow } from "../os/reap.ts";
@@ -29,6 +29,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import type { Mail } from "./mailbox.ts";
 import { Outbox } from "./outbox.ts";
 import { resultOf } from "./result.ts";
+import { type HealthTimes, Sampler } from "./sampler.ts";
 import type { Seat } from "./seat.ts";
 import { openSeat, registerFreeSeats, registerSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
@@ -45,12 +46,13 @@ export interface HostOptions {
   readonly spool: string;
   /** Ids to register (role worker, team = lead) and serve. Throws CfnError("cannot_create") if a living process hosts one. */
   readonly seats: readonly string[];
+  /** Where to write what each seat runs and how its process does. */
+  readonly roster: Roster;
   /**
-   * In a process that others would take over from: where to write what each seat runs, and which epoch's tasks are meant
-   * for it; those of another are taken off the bus and not run. From the second epoch on seats that are not free yet are
-   * waited for: `onSeats`.
+   * In a process that others would take over from: which epoch's tasks are meant for it; those of another are taken off the
+   * bus and not run. From the second epoch on seats that are not free yet are waited for: `onSeats`.
    */
-  readonly succession?: { readonly epoch: number; readonly roster: Roster };
+  readonly epoch?: number;
   /** These seats have become free and are served from now on. */
   readonly onSeats?: (seats: readonly string[]) => void;
   /** What agents inherit; the CFN_ variables and PATH are set over it, a task's own `env` over those. */
@@ -59,6 +61,8 @@ export interface HostOptions {
   readonly outputBytesMax: number;
   /** Between TERM and KILL at a timeout or a cancel. */
   readonly killGraceMs: number;
+  /** How often to look at what agents do. */
+  readonly health: HealthTimes;
   /** Results have been accepted by the bus: the lead may read its control chain. Once per batch, from the event loop. */
   readonly onResults?: () => void;
   /** No agent runs and no result waits to be sent. */
@@ -108,6 +112,7 @@ class SwarmHost implements Host {
   readonly #flood: FloodGuard;
   readonly #heartbeat: Heartbeat;
   readonly #outbox: Outbox;
+  readonly #sampler: Sampler;
   readonly #tick: ReturnType<typeof setInterval>;
   readonly #running = new Set<Seat>();
   /** Where the tick has come to. */
@@ -126,13 +131,14 @@ class SwarmHost implements Host {
     globalThis.crashPoint?.("host.registered");
     this.#unopened = new Set(free);
     options.seats.forEach((id, n) => {
-      if (options.succession !== undefined) this.#numbers.set(id, n);
+      this.#numbers.set(id, n);
     });
     this.#looking = this.#seats.values();
     this.#environment = environmentBlock(sharedVariables(env, { busDir, lead, runId, bin: binDirectory(busDir) }));
     this.#flood = new FloodGuard(spool, outputBytesMax);
     this.#heartbeat = new Heartbeat(busDir, lead);
     this.#outbox = new Outbox(bus, lead, runId, (text) => this.#warn(text));
+    this.#sampler = new Sampler(options.roster, options.health, systemMs());
     this.#tick = setInterval(() => this.#look(), limits.pollMs);
     // The first beat is here: nothing is called back before whoever makes this host has it.
     this.#beatMs = monotonicMs();
@@ -151,8 +157,8 @@ class SwarmHost implements Host {
   }
 
   #register(ids: readonly string[]): readonly string[] {
-    const { bus, lead, succession } = this.#options;
-    if (succession === undefined || succession.epoch === 1) {
+    const { bus, lead, epoch = 1 } = this.#options;
+    if (epoch === 1) {
       registerSeats(bus, lead, ids);
       return ids;
     }
@@ -232,6 +238,7 @@ class SwarmHost implements Host {
         if (excess !== undefined) running?.execution.end("output_limit", excess, 0);
       }
     }
+    this.#sampler.tick(systemMs(), () => [...this.#running].flatMap(({ running }) => running ?? []));
     const now = monotonicMs();
     if (now - this.#beatMs < limits.heartbeatMs) return;
     this.#beatMs = now;
@@ -273,7 +280,7 @@ class SwarmHost implements Host {
 
   /** Tasks of another epoch: whoever took over from the coordinator that gave them has given them to others. */
   #refuseSuperseded(seat: Seat, controls: readonly Control[]): void {
-    const epoch = this.#options.succession?.epoch;
+    const epoch = this.#options.epoch;
     if (epoch === undefined) return;
     for (const control of controls) {
       if (control.kind !== "task" || control.task.epoch === epoch) continue;
@@ -319,7 +326,7 @@ class SwarmHost implements Host {
     const mail = seat.mailbox.takeTask();
     if (mail?.task === undefined) return;
     const { task } = mail;
-    const { spool, killGraceMs, succession } = this.#options;
+    const { spool, killGraceMs, roster } = this.#options;
     const number = this.#numbers.get(seat.id) as number;
     const files = {
       out: spoolPath(spool, task.seq, task.attempt, "out"),
@@ -332,15 +339,15 @@ class SwarmHost implements Host {
       signalAll: signalGroup,
       onEnd: (ending, times) => {
         const { reason, exitCode, signal } = ending;
-        succession?.roster.ended(number, { ...times, reason, exitCode, signal });
+        roster.ended(number, { ...times, reason, exitCode, signal });
         this.#ended(seat, mail, task, ending, times);
       },
     });
-    seat.running = { mail, taskId: task.task_id, execution, files };
+    seat.running = { mail, taskId: task.task_id, number, execution, files };
     this.#running.add(seat);
     seat.meet("assigned");
     globalThis.crashPoint?.("task.assigned");
-    succession?.roster.launching(number, task.seq, task.attempt);
+    roster.launching(number, task.seq, task.attempt);
     execution.begin({
       spawn: {
         argv: typeof task.run === "string" ? ["/bin/sh", "-c", task.run] : task.run,
@@ -354,7 +361,7 @@ class SwarmHost implements Host {
       },
       launcher: this.#options.launcher,
       onStart: (pid, startedAt) => {
-        succession?.roster.running(number, pid, startedAt);
+        roster.running(number, pid, startedAt);
         seat.meet("started");
       },
     });

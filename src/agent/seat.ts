@@ -11,6 +11,8 @@ import type { StateFiles } from "./states.ts";
 export interface Running {
   readonly mail: Mail;
   readonly taskId: string;
+  /** Of the seat in its host's roster. */
+  readonly number: number;
   readonly execution: Execution;
   readonly files: OutputFiles;
 }

@@ -1,6 +1,6 @@
 /**
  * What the bus promises to the layers above. `bus.ts` implements it; nothing above imports any other file of `bus/`
- * but `directory.ts` (where buses are) and this one.
+ * but `directory.ts` (where buses are), `roster.ts`, `board.ts` (what a run shows of itself) and this one.
  */
 import type { Chain, Draft, Message } from "../message/message.ts";
 

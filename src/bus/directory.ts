@@ -249,6 +249,34 @@ export function readMeta(dir: string): Meta {
   return parseMeta(dir, readText(`${dir}/meta`, 4096));
 }
 
+function busesBelow(bases: readonly string[]): string[] {
+  return bases.flatMap((base) =>
+    listDirectory(base)
+      .filter((name) => !name.startsWith(".") && isBus(`${base}/${name}`))
+      .map((name) => `${base}/${name}`),
+  );
+}
+
+/**
+ * The bus of the living run whose id begins with these letters.
+ *
+ * @throws CfnError not_found, if there is none; usage, if there are several: it names them.
+ */
+export function locateRun(env: Env, run: string): string {
+  const found = busesBelow(candidates(env)).filter((dir) => runOf(dir)?.startsWith(run) && isClaimed(dir));
+  if (found.length === 1) return found[0] as string;
+  if (found.length === 0)
+    throw new CfnError("not_found", `no run ${run} is under way`, "cfn status without a run shows the one that is");
+  throw new CfnError(
+    "usage",
+    `${found.length} runs begin with ${run}: ${found.map(runOf).join(", ")}`,
+    "say more of it",
+  );
+}
+
+/** The id of the run that a bus belongs to; undefined for one that is nobody's. */
+export const runOf = (dir: string): string | undefined => /\/run-([a-z0-9]+)$/.exec(dir)?.[1];
+
 /**
  * The bus that a message command joins: CFN_BUS_DIR, else the one bus below the base that is alive, else the default one.
  *
@@ -258,12 +286,7 @@ export function locateBus(env: Env): string {
   const given = env["CFN_BUS_DIR"];
   if (given !== undefined && given !== "") return given.replace(/\/+$/, "");
   const bases = candidates(env);
-  const found: string[] = [];
-  for (const base of bases) {
-    for (const name of listDirectory(base)) {
-      if (!name.startsWith(".") && isBus(`${base}/${name}`)) found.push(`${base}/${name}`);
-    }
-  }
+  const found = busesBelow(bases);
   const living = found.length > 1 ? found.filter(isClaimed) : found;
   if (living.length === 1) return living[0] as string;
   if (living.length > 1) {

@@ -1,7 +1,7 @@
 /** Settings that are right by themselves and cannot hold together. Pure. */
 import { limits } from "../limits.ts";
 import { formatDuration } from "../message/quantity.ts";
-import { isLoopback } from "./address.ts";
+import { isLoopback } from "../os/address.ts";
 import type { SettingKey, Settings } from "./schema.ts";
 
 export interface Contradiction {
@@ -72,7 +72,7 @@ function ofListening({ run, serve }: Settings): Contradiction[] {
     ["serve.listen", serve.listen],
   ] as const;
   return wanted.flatMap(([key, address]): Contradiction[] => {
-    if (address === undefined || isLoopback(address)) return [];
+    if (address === undefined || address.kind === "unix" || isLoopback(address.host)) return [];
     const missing: SettingKey[] = [];
     if (!serve.allowRemote) missing.push("serve.allow_remote");
     if (serve.token === undefined) missing.push("serve.token");

@@ -11,7 +11,7 @@ import {
   parseBytes,
   parseDurationMs,
 } from "../message/quantity.ts";
-import { addressOf } from "./address.ts";
+import { addressForm, parseAddress } from "../os/address.ts";
 
 /** A value as a configuration file holds it. */
 export type FileValue = string | number | boolean | readonly string[];
@@ -98,14 +98,14 @@ export function size(least: number, most: number) {
 export const absolutePath = () =>
   v.pipe(v.string(), v.regex(/^\/[^\0]*$/), v.metadata(facts("an absolute path, like /dev/shm/mine")));
 
-/** Reads as host and port. A port alone is one of 127.0.0.1. */
+/** A port alone is one of 127.0.0.1. */
 export const address = () =>
   v.pipe(
     v.union([v.string(), v.number()]),
-    v.transform((given) => addressOf(String(given))),
+    v.transform((given) => parseAddress(String(given))),
     v.check((given) => given !== undefined),
     v.transform((given) => given as NonNullable<typeof given>),
-    v.metadata(facts("HOST:PORT or PORT, like 127.0.0.1:9464 or [::1]:9464, with a port from 0 to 65535")),
+    v.metadata(facts(addressForm)),
   );
 
 /** A text is a shell's command. Reads as the words of the command. */

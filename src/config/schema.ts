@@ -179,8 +179,8 @@ const alert = v.strictObject({
 });
 
 const serve = v.strictObject({
-  listen: setting(address(), "127.0.0.1:9464", { about: "where cfn serve listens" }),
-  token: open(token(16, 256), {
+  listen: setting(address(), `127.0.0.1:${limits.servePort}`, { about: "where cfn serve listens", hint: "ADDR" }),
+  token: open(token(limits.serveTokenBytesLeast, limits.serveTokenBytesMost), {
     about: "what requests must bring: Authorization: Bearer …",
     unset: "none",
     secret: true,

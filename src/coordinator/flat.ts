@@ -1,6 +1,7 @@
 /** The flat swarm: the master is the one coordinator, `c1`, and hosts all workers, `w1`…, in its own process. */
 import { assert } from "../assert.ts";
 import type { Bus } from "../bus/contract.ts";
+import { makeRoster, type Roster } from "../bus/roster.ts";
 import { CfnError } from "../errors.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { cancelledUnbegun } from "./outcome.ts";
@@ -18,6 +19,7 @@ export class FlatSwarm implements Swarm {
   private readonly team: Team;
   private readonly inbox: Inbox;
   private readonly host: Hosting;
+  private readonly roster: Roster;
 
   constructor(
     private readonly bus: Bus,
@@ -32,7 +34,8 @@ export class FlatSwarm implements Swarm {
     const seats = Array.from({ length: workers }, (_, n) => `w${n + 1}`);
     const onResult = (result: ResultPayload): void => events.onEvent({ type: "result", result });
     this.team = new Team({ bus, id: ID, runId, onResult });
-    this.host = openHost({ lead: ID, seats, onResults: events.onWake });
+    this.roster = makeRoster(bus.info.dir, ID, 1, workers);
+    this.host = openHost({ lead: ID, seats, roster: this.roster, onResults: events.onWake });
     this.team.serveBy(this.host);
   }
 

@@ -342,12 +342,12 @@ export class Run {
   }
 
   private look(): void {
-    const { counts, active } = this.state;
+    const { counts, active, ending, done } = this.state;
     const { mesh, hierarchical } = this.swarm;
     const elapsedMs = monotonicMs() - this.startMs;
     const earlier = this.recorder.earlier.seqs.size;
     const waitsFor = this.state.waits ? this.waitsFor : undefined;
-    const look = { counts, total: this.total, active, earlier, elapsedMs, waitsFor, mesh, hierarchical };
+    const look = { counts, total: this.total, active, earlier, elapsedMs, waitsFor, mesh, hierarchical, ending, done };
     for (const observer of this.options.observers) observer.look?.(look);
   }
 

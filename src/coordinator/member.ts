@@ -7,7 +7,7 @@
  * once the master has raised that, this process is not meant any more, and ends at its next look without touching its agents.
  */
 import type { Bell, Bus } from "../bus/contract.ts";
-import { Roster } from "../bus/roster.ts";
+import { makeRoster, type Roster } from "../bus/roster.ts";
 import { limits } from "../limits.ts";
 import type { Json, Message } from "../message/message.ts";
 import type { ByePayload, HelloPayload, ResultPayload } from "../message/protocol.ts";
@@ -57,14 +57,15 @@ export class Member {
     this.bell = bus.bell();
     this.bell.arm(id, "control");
     this.outbox = new Postbox(bus);
-    this.roster = new Roster(bus.info.dir, id, this.epoch, seats.length);
+    this.roster = makeRoster(bus.info.dir, id, this.epoch, seats.length);
     // Before the seats are taken: the master makes the first tasks ready meanwhile.
     if (this.epoch === 1) this.greet(seats.length);
     this.team = new Team({ bus, id, runId, onResult: (result) => this.passOn(result) });
     this.host = options.openHost({
       lead: id,
       seats,
-      succession: { epoch: this.epoch, roster: this.roster },
+      roster: this.roster,
+      epoch: this.epoch,
       onResults: () => void this.turn(),
       onSeats: (more) => {
         this.team.seat(more);

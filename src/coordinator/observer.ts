@@ -18,6 +18,10 @@ export interface Waits {
 
 /** How far a run is. */
 export interface RunLook extends ProgressView {
+  /** No further task is read: somebody has ended the run, or a failure has. */
+  readonly ending: boolean;
+  /** Every task has its result; what is left is to end. */
+  readonly done: boolean;
   /** Between the master and its coordinators; nothing in a flat swarm. */
   readonly mesh: DeliveryCounts;
   /** Between coordinators and workers; in a hybrid swarm only what coordinators that have ended have counted. */

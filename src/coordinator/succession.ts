@@ -3,7 +3,7 @@
  * passed on (its inbox), and what each seat runs or how it ended (its roster).
  */
 import type { Bus } from "../bus/contract.ts";
-import { type RosterCounts, type RosterEntry, readRoster } from "../bus/roster.ts";
+import { type Roster, type RosterCounts, type RosterEntry, readRoster, reopenRoster } from "../bus/roster.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { childrenOf, startVariables } from "../os/descendants.ts";
 import { processState, signalProcess } from "../os/process.ts";
@@ -20,6 +20,7 @@ export interface Fostering {
     readonly lead: string;
     readonly task: TaskPayload;
     readonly entry: RosterEntry;
+    readonly roster: Roster;
   }): boolean;
   stop(graceMs: number): void;
 }
@@ -33,6 +34,8 @@ export class Legacy {
   /** Seats whose agent was being started: perhaps there is one, perhaps not. */
   private readonly starting: RosterEntry[] = [];
   private readonly counted: RosterCounts;
+  /** Written on for those that are adopted. */
+  private readonly roster: Roster | undefined;
   adopted = 0;
 
   /** The process must have ended: then its locks are free, and its agents are children of this process. */
@@ -46,6 +49,7 @@ export class Legacy {
     globalThis.crashPoint?.("takeover.emptied");
     const roster = readRoster(bus.info.dir, lead, epoch);
     this.counted = roster?.counts ?? none;
+    this.roster = reopenRoster(bus.info.dir, lead, epoch);
     for (const entry of roster?.entries ?? []) {
       if (entry.state === "launching") this.starting.push(entry);
       else this.entries.set(entry.seq, entry);
@@ -64,9 +68,9 @@ export class Legacy {
   /** Gives the agent of this attempt to who sees it to its end. False if that cannot be done. */
   handOver(task: TaskPayload, fostering: Fostering): boolean {
     const entry = this.entries.get(task.seq);
-    if (entry === undefined || entry.attempt !== task.attempt) return false;
+    if (this.roster === undefined || entry === undefined || entry.attempt !== task.attempt) return false;
     globalThis.crashPoint?.("takeover.adopting");
-    const taken = fostering.adopt({ agentId: this.seatId(entry), lead: this.lead, task, entry });
+    const taken = fostering.adopt({ agentId: this.seatId(entry), lead: this.lead, task, entry, roster: this.roster });
     if (taken) {
       this.entries.delete(task.seq);
       this.adopted++;
@@ -81,6 +85,7 @@ export class Legacy {
    * in the same seat has left, are known by the environment they were started with.
    */
   endRest(): void {
+    for (const { seat } of [...this.entries.values(), ...this.starting]) this.roster?.clear(seat);
     for (const { state, pid } of this.entries.values()) {
       // One that has ended and is reaped is no child of ours any more, and its pid perhaps somebody else's.
       if (state === "running" && processState(pid)?.parentPid === process.pid) signalGroup(pid, SIGKILL);

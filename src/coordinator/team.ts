@@ -22,8 +22,10 @@ export interface Hosting {
 interface HostingRequest {
   readonly lead: string;
   readonly seats: readonly string[];
-  /** Where somebody would take over from this process. */
-  readonly succession?: { readonly epoch: number; readonly roster: Roster };
+  /** Where it is to be written what each seat runs. */
+  readonly roster: Roster;
+  /** Where somebody would take over from this process: which epoch's tasks are meant for it. */
+  readonly epoch?: number;
   /** Seats that were not free at first are served from now on. */
   readonly onSeats?: (seats: readonly string[]) => void;
   /** Results are in the lead's control inbox. */

@@ -1,6 +1,6 @@
 /** Which process is which. A pid alone is not an identity: it is reused, and a zombie still answers to it. */
 import { assert } from "../assert.ts";
-import { readText } from "./file.ts";
+import { readText, statPath } from "./file.ts";
 import { libc } from "./libc.ts";
 
 export interface ProcessIdentity {
@@ -59,3 +59,6 @@ export function bootId(): string {
   boot ??= readText("/proc/sys/kernel/random/boot_id")?.trim() ?? "unknown";
   return boot;
 }
+
+/** Names the pid namespace that our pids are of; 0 if unknown. Those of another are other processes', or nobody's. */
+export const pidNamespace = (): number => (statPath("/proc/self/ns/pid", true)?.inode ?? 0) >>> 0;

@@ -1,13 +1,13 @@
 import { expect, test } from "bun:test";
 import { readdirSync, truncateSync } from "node:fs";
-import { Roster, readRoster } from "../../src/bus/roster.ts";
+import { makeRoster, readRoster } from "../../src/bus/roster.ts";
 import { withOpenBus } from "../support/open-bus.ts";
 
 const times = { startedAt: 1_700_000_000.25, runTimeMs: 12.5 };
 
 test("a roster says what each busy seat runs, and how the others ended", () =>
   withOpenBus((_, dir) => {
-    const roster = new Roster(dir, "c1", 2, 4);
+    const roster = makeRoster(dir, "c1", 2, 4);
     for (const seat of [0, 1, 2]) roster.launching(seat, 100 + seat, 1);
     roster.running(1, 4711, times.startedAt);
     roster.running(2, 4712, times.startedAt);
@@ -24,7 +24,7 @@ test("a roster says what each busy seat runs, and how the others ended", () =>
 
 test("a seat's next task takes the place of its last", () =>
   withOpenBus((_, dir) => {
-    const roster = new Roster(dir, "c1", 1, 1);
+    const roster = makeRoster(dir, "c1", 1, 1);
     roster.launching(0, 1, 1);
     roster.running(0, 4711, times.startedAt);
     roster.ended(0, { ...times, exitCode: 0, signal: 0, reason: "exited" });
@@ -36,7 +36,7 @@ test("a seat's next task takes the place of its last", () =>
 
 test("there is none of another epoch, nor where the file is cut", () =>
   withOpenBus((_, dir) => {
-    new Roster(dir, "c1", 1, 3);
+    makeRoster(dir, "c1", 1, 3);
     expect(readRoster(dir, "c1", 2)).toBeUndefined();
     expect(readdirSync(`${dir}/rosters`)).toEqual(["c1.1"]);
     truncateSync(`${dir}/rosters/c1.1`, 100);

@@ -64,7 +64,11 @@ describe("the defaults", () => {
       commandTimeoutMs: 5000,
     });
     expect(settings.metrics).toMatchObject({ enabled: true, intervalMs: 1000 });
-    expect(settings.serve).toEqual({ listen: { host: "127.0.0.1", port: 9464 }, token: undefined, allowRemote: false });
+    expect(settings.serve).toEqual({
+      listen: { kind: "tcp", host: "127.0.0.1", port: 7708 },
+      token: undefined,
+      allowRemote: false,
+    });
   });
 });
 
@@ -121,7 +125,7 @@ describe("a kind of values", () => {
     };
     const { run, bus, alert } = loadSettings({ env }).settings;
     expect(alert.command).toEqual(["sh", "-c", "mail me"]);
-    expect(run.listen).toEqual({ host: "127.0.0.1", port: 9000 });
+    expect(run.listen).toEqual({ kind: "tcp", host: "127.0.0.1", port: 9000 });
     expect(run.memfreeBytes).toBe(2 ** 30);
     expect(bus.sendTimeoutMs).toBe(1500);
   });

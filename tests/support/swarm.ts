@@ -14,6 +14,11 @@ import {
 import { withBusBase } from "./bus.ts";
 
 export interface Swarm {
+  readonly cfn: string;
+  /** What its commands find in their environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Where the buses of its runs are. */
+  readonly base: string;
   /** A directory for the test's files. */
   readonly directory: string;
   /** Runs `cfn run --report … ARGS` to its end. */
@@ -44,6 +49,14 @@ function marked(mark: string): number[] {
     .map(Number);
 }
 
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 export function withSwarm(use: (swarm: Swarm) => Promise<void>): Promise<void> {
   return withBusBase(async (base) => {
     const directory = mkdtempSync(`${tmpdir()}/cfn-swarm-`);
@@ -59,6 +72,9 @@ export function withSwarm(use: (swarm: Swarm) => Promise<void>): Promise<void> {
       startCfn(["run", "--report", `${directory}/report.json`, ...args], withOwn(options));
     try {
       await use({
+        cfn: cfnBinary,
+        env: own,
+        base,
         directory,
         start,
         resume: (run, options) =>
@@ -70,15 +86,17 @@ export function withSwarm(use: (swarm: Swarm) => Promise<void>): Promise<void> {
       });
       expect(marked(mark), "processes left behind").toEqual([]);
     } finally {
+      // Of a test that failed: what it started would otherwise wait for it for ever.
+      for (const pid of marked(mark)) endProcess(pid);
       rmSync(directory, { recursive: true, force: true });
     }
   });
 }
 
-/** Resolves when `holds` does; fails after ten seconds. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 10_000; !holds(); ) {
-    if (Date.now() > end) throw new Error(`not within ten seconds: ${what}`);
+/** Resolves when `holds` does; fails after ten seconds, or so many. */
+export async function until(what: string, holds: () => boolean, seconds = 10): Promise<void> {
+  for (const end = Date.now() + seconds * 1000; !holds(); ) {
+    if (Date.now() > end) throw new Error(`not within ${seconds} seconds: ${what}`);
     await Bun.sleep(10);
   }
 }

@@ -28,17 +28,15 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   agent: ["bus", "message", "os", "base"],
   coordinator: ["bus", "message", "os", "base"],
   chaos: ["bus", "message", "os", "base"],
-  cmd: ["config", "chaos", "coordinator", "agent", "bus", "message", "os", "base"],
+  observe: ["bus", "message", "os", "base"],
+  serve: ["observe", "metrics", "bus", "message", "os", "base"],
+  metrics: ["message", "os", "base"],
+  cmd: ["config", "serve", "observe", "metrics", "chaos", "coordinator", "agent", "bus", "message", "os", "base"],
 };
 
 /** The files of bus/ that the layers above may import: the others are how it works inside. */
-const busDoors = [
-  "src/bus/contract.ts",
-  "src/bus/bus.ts",
-  "src/bus/directory.ts",
-  "src/bus/roster.ts",
-  "src/bus/waits.ts",
-];
+const doors = ["contract", "bus", "directory", "roster", "board", "waits"];
+const busDoors = doors.map((name) => `src/bus/${name}.ts`);
 
 /** Packages, and the layers that may load them. */
 const packages: Readonly<Record<string, readonly string[]>> = {
