@@ -26,8 +26,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   bus: ["message", "os", "base"],
   agent: ["bus", "message", "os", "base"],
   coordinator: ["bus", "message", "os", "base"],
+  metrics: ["message", "os", "base"],
   chaos: ["bus", "message", "os", "base"],
-  cmd: ["chaos", "coordinator", "agent", "bus", "message", "os", "base"],
+  cmd: ["metrics", "chaos", "coordinator", "agent", "bus", "message", "os", "base"],
 };
 
 /** The files of bus/ that the layers above may import: the others are how it works inside. */
