@@ -19,11 +19,11 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { closeFile, fileSize, O, openFile, replaceFile, writeAll } from "../os/file.ts";
+import { Appended } from "../os/appended.ts";
+import { closeFile, replaceFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { syncData, syncPath } from "../os/stream.ts";
 import { removeTree } from "../os/tree.ts";
-import { truncateFile } from "../os/truncate.ts";
 import { type HeldFolder, makeJournal } from "./journalfolder.ts";
 import { journalLine, type RunEnded } from "./record.ts";
 
@@ -53,34 +53,6 @@ export interface JournalAbout {
 
 const encoder = new TextEncoder();
 const NEWLINE = 10;
-const APPEND = O.RDWR | O.CREAT | O.APPEND | O.NOFOLLOW;
-
-/** A file that is appended to in whole pieces, or not at all. */
-class Appended {
-  private length: number;
-
-  constructor(
-    readonly fd: number,
-    readonly path: string,
-  ) {
-    this.length = fileSize(fd);
-  }
-
-  /** Why it could not; undefined if it could. */
-  append(bytes: Uint8Array): string | undefined {
-    const wrote = writeAll(this.fd, bytes);
-    if (wrote === 0) {
-      this.length += bytes.length;
-      return undefined;
-    }
-    try {
-      truncateFile(this.fd, this.length);
-    } catch {
-      // A half line at the end is no line: whoever resumes cuts it off.
-    }
-    return `${this.path}: ${errorText(-wrote)}`;
-  }
-}
 
 export class Journal {
   /** See `HeldFolder.ownerFd`. */
@@ -101,8 +73,8 @@ export class Journal {
     private readonly onWarning: (text: string) => void,
   ) {
     this.ownerFd = folder.ownerFd;
-    this.results = open(`${folder.path}/results`);
-    this.copy = copies ? open(`${folder.path}/tasks`) : undefined;
+    this.results = new Appended(`${folder.path}/results`);
+    this.copy = copies ? new Appended(`${folder.path}/tasks`) : undefined;
   }
 
   /** Adds entries, as lines of `journalLine`. */
@@ -136,14 +108,14 @@ export class Journal {
       const sync = this.syncing.then(() => this.sync());
       await Promise.race([sync, new Promise((resolve) => setTimeout(resolve, limits.journalSyncWaitMs))]);
     }
-    closeFile(this.results.fd);
-    if (this.copy !== undefined) closeFile(this.copy.fd);
+    this.results.close();
+    this.copy?.close();
     closeFile(this.ownerFd);
   }
 
   /** The run could not begin: a journal with nothing in it is removed. */
   withdraw(): void {
-    if (this.copied === 0 && fileSize(this.results.fd) === 0) removeTree(this.folder.path);
+    if (this.copied === 0 && this.results.length === 0) removeTree(this.folder.path);
   }
 
   private append(file: Appended, bytes: Uint8Array): void {
@@ -180,12 +152,6 @@ export class Journal {
     const { path } = this.folder;
     for (const each of [`${path}/run.json`, path, path.slice(0, path.lastIndexOf("/"))]) await syncPath(each);
   }
-}
-
-function open(path: string): Appended {
-  const fd = openFile(path, APPEND, 0o600);
-  if (fd < 0) throw new CfnError("cannot_create", `cannot use ${path}: ${errorText(-fd)}`);
-  return new Appended(fd, path);
 }
 
 /**

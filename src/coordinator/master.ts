@@ -4,6 +4,7 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
+import { LatencyCounts } from "../message/latency.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, sleepMs, unixSeconds } from "../os/clock.ts";
 import { descendantsOf, endDescendants } from "../os/descendants.ts";
@@ -13,7 +14,6 @@ import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
 import type { Gate } from "./gate.ts";
 import type { Guardian } from "./guardian.ts";
-import { LatencyCounts } from "./latency.ts";
 import type { RunObserver, Waits } from "./observer.ts";
 import type { Output } from "./output.ts";
 import type { Recorder } from "./recorder.ts";
