@@ -10,6 +10,7 @@ import { endAtBug } from "./bug.ts";
 import type { Args, Command } from "./command.ts";
 import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
 import { agentEnvironment, hosting } from "./hosting.ts";
+import { memberMeterOf, memberMetricsArgs } from "./membermetrics.ts";
 import { agentId, path, whole } from "./values.ts";
 
 const args = {
@@ -20,6 +21,7 @@ const args = {
   run: { type: "positional", description: "the run's id", value: agentId },
   bus: { type: "positional", description: "the bus directory", value: path },
   spool: { type: "positional", description: "the directory of output files", value: path },
+  ...memberMetricsArgs,
 } as const satisfies Args;
 
 export const coordinatorCommand: Command<typeof args> = {
@@ -36,6 +38,7 @@ export const coordinatorCommand: Command<typeof args> = {
     const seats = Array.from({ length: args.workers }, (_, n) => `${args.id}-w${n + 1}`);
     const openHost = hosting(bus, args.run, args.spool, agentEnvironment(env), launchHere);
     const member = new Member({ bus, id: args.id, master: args.master, runId: args.run, seats, openHost });
+    const meter = memberMeterOf(args, member);
     const abandoned = new Promise<number>((resolve) => {
       catchSignals(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
         void member.abandon(limits.killGraceMs).then(() => resolve(statusOfSignal(signal)));
@@ -43,6 +46,7 @@ export const coordinatorCommand: Command<typeof args> = {
     });
     const ended = member.run().then((how) => (how === "done" ? exitStatus.success : statusOf("refused")));
     const status = await Promise.race([ended, abandoned]);
+    meter?.end(status, member.hierarchical);
     bus.close();
     return status;
   },

@@ -17,6 +17,7 @@ import { placeForBus, runTimeLimit } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
 import { openFiles } from "./runfiles.ts";
 import { gateOf } from "./rungate.ts";
+import { metricsDefaults, metricsOf } from "./runmetrics.ts";
 import { runArgs } from "./runoptions.ts";
 import { pacing } from "./runpacing.ts";
 import { progressLine } from "./runprogress.ts";
@@ -58,6 +59,9 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const files = openFiles(undertaking);
   const { "line-buffer": lineBuffer, retries = 0, halt = "never" } = args;
   const progress = progressLine(args.progress);
+  const { folder } = files;
+  const measured = { settings: metricsDefaults, folder, runId, shape, earlier: earlier.seqs.size };
+  const metrics = metricsOf({ ...measured, onWarning: warn });
 
   const busDir = `${base.dir}/run-${runId}`;
   const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs: args.timeout, runTimeMs, gate };
@@ -72,9 +76,10 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   };
   const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
     const openOutput = files.outputFrom(spool);
-    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
+    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, metrics: metrics.words, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const observers = [...(progress === undefined ? [] : [progress.observer]), ...pacing(bus, limits.senderPerSecond)];
+    const seen = [progress?.observer, metrics.open(bus)].filter((each) => each !== undefined);
+    const observers = [...seen, ...pacing(bus, limits.senderPerSecond)];
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
@@ -85,7 +90,9 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
       caught ||= signal;
     });
     return swarm.run();
-  }).catch(files.giveUp);
+  })
+    .finally(metrics.close)
+    .catch(files.giveUp);
   progress?.clear();
   await files.end(end);
   return conclude(end, caught, earlier.seqs.size);

@@ -23,6 +23,8 @@ interface SwarmRequest {
   readonly shape: Shape;
   readonly spool: string;
   readonly env: Env;
+  /** What coordinators are told about their metrics. */
+  readonly metrics: readonly string[];
   readonly warn: (text: string) => void;
 }
 
@@ -40,14 +42,26 @@ export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
   return (events) => new HybridSwarm(options, events);
 }
 
-function coordinatorStarter({ busDir, runId, spool, env }: SwarmRequest): (id: string, workers: number) => Spawned {
+function coordinatorStarter(request: SwarmRequest): (id: string, workers: number) => Spawned {
+  const { busDir, runId, spool, env, metrics } = request;
   const program = ownExecutable();
   if (program === undefined)
     throw new CfnError("unavailable", "a hybrid swarm needs the compiled cfn", "npm run build");
   const environment = environmentBlock(coordinatorEnvironment(env, runId));
   return (id, workers) =>
     spawnProgram({
-      argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), runId, busDir, spool],
+      argv: [
+        program,
+        "coordinator",
+        id,
+        masterId,
+        String(process.pid),
+        String(workers),
+        runId,
+        busDir,
+        spool,
+        ...metrics,
+      ],
       environment,
       stdin: "/dev/null",
       // Nothing but warnings comes from it.

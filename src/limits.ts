@@ -143,6 +143,21 @@ export const limits = {
   journalsNamed: 10,
   resultsPerFlush: 256,
 
+  // Metrics
+  /** What a SIGKILL can take of them. */
+  metricsFlushMs: 50,
+  metricsBatchEvents: 1024,
+  metricsIntervalMs: 1000,
+  metricsFileBytes: 16 * MiB,
+  metricsFiles: 4,
+  metricsFilesMost: 1000,
+  /** A longer line is damage: task ids are bounded by the task. */
+  metricsLineBytes: 2 * MiB,
+  /** Places in metrics files that are named because nothing could be read there. */
+  metricsPlacesNamed: 10,
+  slowestAgentsShown: 5,
+  trendRuns: 10,
+
   // Chaos
   chaosAgentsDefault: 50,
   chaosAgentsMost: 2000,

@@ -57,6 +57,8 @@ const NEWLINE = 10;
 export class Journal {
   /** See `HeldFolder.ownerFd`. */
   readonly ownerFd: number;
+  /** The run's folder. */
+  readonly path: string;
   private readonly results: Appended;
   private readonly copy: Appended | undefined;
   private copied = 0;
@@ -73,6 +75,7 @@ export class Journal {
     private readonly onWarning: (text: string) => void,
   ) {
     this.ownerFd = folder.ownerFd;
+    this.path = folder.path;
     this.results = new Appended(`${folder.path}/results`);
     this.copy = copies ? new Appended(`${folder.path}/tasks`) : undefined;
   }
