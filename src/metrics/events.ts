@@ -96,7 +96,7 @@ export interface ProcessFigures {
 }
 
 /** Of the bus: waits for locks are this process's, everything else is everybody's. */
-interface BusSample {
+export interface BusSample {
   readonly lock_waits: number;
   readonly lock_wait_ms: number;
   readonly lock_wait_most_ms: number;
@@ -153,6 +153,8 @@ export interface PhaseQuantiles {
 /** What the run's report says. */
 export interface RunTotals {
   readonly status: "completed" | "failed" | "timed_out" | "interrupted";
+  readonly topology: "flat" | "hybrid";
+  readonly agents: { readonly masters: number; readonly coordinators: number; readonly workers: number };
   readonly coordination_time_ms: number;
   readonly spawn_time_ms: number;
   readonly tasks: {
@@ -173,6 +175,8 @@ export interface RunTotals {
 
 export interface RunEndedEvent extends Stamped, RunTotals {
   readonly event: "run_ended";
+  /** As in `run_started`. */
+  readonly earlier: number;
   readonly delivery: DeliveryTotals;
   readonly levels: { readonly mesh: DeliveryTotals; readonly hierarchical: DeliveryTotals };
   readonly failovers: number;

@@ -58,14 +58,13 @@ export class RunMeter {
 
   /** Called for each attempt of a run: it makes one object. */
   attempt(result: ResultPayload, waits: { readonly task: number; readonly result: number } | undefined): void {
-    const { agent_id: agent, started_at, run_time_ms } = result;
-    const { queue, run, result: counted } = this.histograms;
-    const began = started_at > 0;
-    if (began) run.add(run_time_ms);
-    if (waits !== undefined) {
-      queue.add(waits.task);
-      counted.add(waits.result);
-    }
+    const { agent_id: agent } = result;
+    const run_ms = result.started_at > 0 ? rounded(result.run_time_ms) : undefined;
+    const queue_ms = waits === undefined ? undefined : rounded(waits.task);
+    const result_ms = waits === undefined ? undefined : rounded(waits.result);
+    if (run_ms !== undefined) this.histograms.run.add(run_ms);
+    if (queue_ms !== undefined) this.histograms.queue.add(queue_ms);
+    if (result_ms !== undefined) this.histograms.result.add(result_ms);
     // c3-w12 is of the team c3; a flat swarm has one team, and its agents are w1, w2, …
     const member = agent.lastIndexOf("-w");
     this.log.emit({
@@ -80,9 +79,9 @@ export class RunMeter {
       reason: result.reason,
       exit_code: result.exit_code,
       // What is undefined is left out of the line.
-      queue_ms: waits === undefined ? undefined : rounded(waits.task),
-      run_ms: began ? rounded(run_time_ms) : undefined,
-      result_ms: waits === undefined ? undefined : rounded(waits.result),
+      queue_ms,
+      run_ms,
+      result_ms,
     });
   }
 
@@ -121,13 +120,17 @@ export class RunMeter {
   }
 
   ended(report: Report): void {
-    const { status, coordination_time_ms, spawn_time_ms, tasks, latency_ms, resources, levels } = report;
+    const { status, topology, agents, coordination_time_ms, spawn_time_ms, tasks, latency_ms, resources, levels } =
+      report;
     const { queue, run, result } = this.histograms;
     this.log.emit({
       t: unixSeconds(),
       n: this.log.next(),
       event: "run_ended",
       status,
+      topology,
+      agents,
+      earlier: this.options.about.earlier,
       coordination_time_ms,
       spawn_time_ms,
       tasks,

@@ -45,7 +45,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   citty: ["cmd"],
   consola: ["cmd"],
   "fastest-levenshtein": ["cmd"],
-  valibot: ["cmd", "coordinator", "message"],
+  valibot: ["cmd", "coordinator", "message", "metrics"],
 };
 
 /** What Bun offers that computes and touches nothing outside the process. */
