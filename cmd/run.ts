@@ -60,8 +60,8 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const { "line-buffer": lineBuffer, retries = 0, halt = "never" } = args;
   const progress = progressLine(args.progress);
   const { folder } = files;
-  const measured = { settings: metricsDefaults, folder, runId, shape, earlier: earlier.seqs.size };
-  const metrics = metricsOf({ ...measured, onWarning: warn });
+  const settings = { ...metricsDefaults, enabled: env["CFN_METRICS_ENABLED"] !== "false" };
+  const metrics = metricsOf({ settings, folder, runId, shape, earlier: earlier.seqs.size, onWarning: warn });
 
   const busDir = `${base.dir}/run-${runId}`;
   const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs: args.timeout, runTimeMs, gate };

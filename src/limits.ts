@@ -145,7 +145,7 @@ export const limits = {
 
   // Metrics
   /** What a SIGKILL can take of them. */
-  metricsFlushMs: 50,
+  metricsFlushMs: 100,
   metricsBatchEvents: 1024,
   metricsIntervalMs: 1000,
   metricsFileBytes: 16 * MiB,

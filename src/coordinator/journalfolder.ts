@@ -31,6 +31,7 @@ export interface RunFolder {
 }
 
 const NAME = /^[0-9]{8}T[0-9]{6}-([a-z0-9]+)$/;
+const STAMP_CHARS = 15;
 const DAY_MS = 24 * 3600 * 1000;
 const OWNER_BYTES = 96;
 
@@ -80,15 +81,24 @@ function checkOwn(path: string): void {
   if ((stat.mode & 0o022) !== 0) throw cannot(path, `others may write there (mode ${stat.mode.toString(8)})`);
 }
 
-/** The folders below a root, the newest run first. Looks at names alone. */
+/** The folders below a root, the newest run first. Of those of one second, the one whose files were made last. */
 export function listJournals(root: string): RunFolder[] {
   const folders: RunFolder[] = [];
   for (const name of listDirectory(root)) {
     const runId = NAME.exec(name)?.[1];
     if (runId !== undefined) folders.push({ path: `${root}/${name}`, runId });
   }
-  return folders.reverse();
+  return folders.sort(newestFirst);
 }
+
+function newestFirst({ path: one }: RunFolder, { path: other }: RunFolder): number {
+  const stamp = one.lastIndexOf("/") + STAMP_CHARS + 1;
+  const [first, second] = [one.slice(0, stamp), other.slice(0, stamp)];
+  return first === second ? madeAt(other) - madeAt(one) : first < second ? 1 : -1;
+}
+
+/** Of that second, nanoseconds; 0 where it does not say. */
+const madeAt = (path: string): number => statPath(`${path}/run.json`)?.modifiedNanoseconds ?? 0;
 
 /** A folder made by `makeJournal`, or by `takeJournal` made this process's. */
 export interface HeldFolder extends RunFolder {

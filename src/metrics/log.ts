@@ -31,6 +31,8 @@ export interface MetricsLogOptions {
   /** Names the file. */
   readonly writer: string;
   readonly settings: Pick<MetricsSettings, "fileBytes" | "files">;
+  /** Called before each write: emits what was held back until then. */
+  readonly fill?: () => void;
   readonly onWarning: (text: string) => void;
 }
 
@@ -61,21 +63,21 @@ export class MetricsLog {
     return ++this.given;
   }
 
-  /** Takes microseconds. `t` is the first field of each event, `n` is from `next`. */
+  /** `t` is the first field of each event, `n` is from `next`. */
   emit(event: MetricsEvent): void {
     if (this.file === undefined) return;
     this.batch.push(event);
-    if (this.batch.length >= limits.metricsBatchEvents) this.flush();
-    else this.timer ??= setTimeout(() => this.flush(), limits.metricsFlushMs);
+    this.wake();
   }
 
-  close(): void {
-    this.flush();
-    this.file?.close();
-    this.file = undefined;
+  /** There is something to write, soon. */
+  wake(): void {
+    if (this.file !== undefined) this.timer ??= setTimeout(() => this.flush(), limits.metricsFlushMs);
   }
 
-  private flush(): void {
+  /** Writes what there is now. */
+  flush(): void {
+    this.options.fill?.();
     clearTimeout(this.timer);
     this.timer = undefined;
     const { batch } = this;
@@ -83,10 +85,17 @@ export class MetricsLog {
     if (batch.length > 0) this.attempt(() => this.write(encoder.encode(linesOf(batch)), batch.length));
   }
 
+  close(): void {
+    if (this.file === undefined) return;
+    this.flush();
+    this.file?.close();
+    this.file = undefined;
+  }
+
   private write(lines: Uint8Array, count: number): void {
     if (this.file === undefined) return;
     const { fileBytes } = this.options.settings;
-    if (this.file.length > 0 && this.file.length + lines.length > fileBytes) this.file = this.rotate(this.file);
+    if (this.file.length > 0 && this.file.length + lines.length > fileBytes) this.file = this.rotate();
     const bytes = this.file.length > 0 ? lines : Buffer.concat([this.header(), lines]);
     const reason = this.file.append(bytes);
     if (reason !== undefined) throw new CfnError("cannot_create", `cannot write ${reason}`);
@@ -100,8 +109,9 @@ export class MetricsLog {
   }
 
   /** A death in between leaves a number free, which readers pass over. */
-  private rotate(full: Appended): Appended {
-    full.close();
+  private rotate(): Appended {
+    this.file?.close();
+    this.file = undefined;
     const kept = this.options.settings.files - 1;
     for (let n = kept - 1; n > 0; n--) renameFile(`${this.path}.${n}`, `${this.path}.${n + 1}`);
     const outcome = kept > 0 ? renameFile(this.path, `${this.path}.1`) : unlinkFile(this.path);

@@ -1,4 +1,6 @@
 /** Measures a run from its master: every event of its coordination becomes one of the metrics. It neither throws nor waits. */
+
+import { limits } from "../limits.ts";
 import type { ResultPayload } from "../message/protocol.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
 import { type AlertEvent, type FailoverEvent, masterWriter, type RunStartedEvent, type RunTotals } from "./events.ts";
@@ -23,6 +25,11 @@ export interface MeterOptions extends Omit<MetricsLogOptions, "writer"> {
   readonly busBytes: () => number;
 }
 
+interface Waits {
+  readonly task: number;
+  readonly result: number;
+}
+
 interface Look {
   readonly counts: RunTotals["tasks"];
   readonly active: number;
@@ -34,6 +41,8 @@ interface Report extends RunTotals {
   readonly failovers: readonly unknown[];
 }
 
+const HELD_MOST = 3 * limits.metricsBatchEvents;
+
 export class RunMeter {
   private readonly log: MetricsLog;
   private readonly histograms = {
@@ -41,56 +50,39 @@ export class RunMeter {
     run: new DurationHistogram(),
     result: new DurationHistogram(),
   };
+  /** Results that have come since the last write, their waits and the Unix seconds: three entries for each. */
+  private held: (ResultPayload | Waits | undefined | number)[] = [];
   private activeMost = 0;
   private sampledMs = Number.NEGATIVE_INFINITY;
   private sampledDone: number;
 
   constructor(private readonly options: MeterOptions) {
-    this.log = new MetricsLog({ ...options, writer: masterWriter });
+    this.log = new MetricsLog({ ...options, writer: masterWriter, fill: () => this.drain() });
     this.sampledDone = options.about.earlier;
     this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "run_started", ...options.about });
   }
 
   ready(coordinator: string, workers: number | undefined): void {
+    this.drain();
     const whom = workers === undefined ? { coordinator } : { coordinator, workers };
     this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "coordinator_ready", ...whom });
   }
 
-  /** Called for each attempt of a run: it makes one object. */
-  attempt(result: ResultPayload, waits: { readonly task: number; readonly result: number } | undefined): void {
-    const { agent_id: agent } = result;
-    const run_ms = result.started_at > 0 ? rounded(result.run_time_ms) : undefined;
-    const queue_ms = waits === undefined ? undefined : rounded(waits.task);
-    const result_ms = waits === undefined ? undefined : rounded(waits.result);
-    if (run_ms !== undefined) this.histograms.run.add(run_ms);
-    if (queue_ms !== undefined) this.histograms.queue.add(queue_ms);
-    if (result_ms !== undefined) this.histograms.result.add(result_ms);
-    // c3-w12 is of the team c3; a flat swarm has one team, and its agents are w1, w2, …
-    const member = agent.lastIndexOf("-w");
-    this.log.emit({
-      t: unixSeconds(),
-      n: this.log.next(),
-      event: "attempt",
-      task_id: result.task_id,
-      seq: result.seq,
-      attempt: result.attempt,
-      agent,
-      team: member > 0 ? agent.slice(0, member) : agent === "" ? "" : "c1",
-      reason: result.reason,
-      exit_code: result.exit_code,
-      // What is undefined is left out of the line.
-      queue_ms,
-      run_ms,
-      result_ms,
-    });
+  /** Called for each attempt of a run: what can be done for many at once is done when they are written. */
+  attempt(result: ResultPayload, waits: Waits | undefined): void {
+    this.held.push(result, waits, unixSeconds());
+    if (this.held.length >= HELD_MOST) this.log.flush();
+    else this.log.wake();
   }
 
   failover({ coordinator, epoch, cause, adopted, reassigned }: Omit<FailoverEvent, "t" | "n" | "event">): void {
+    this.drain();
     const what = { coordinator, epoch, cause, adopted, reassigned };
     this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "failover", ...what });
   }
 
   alert(alert: Omit<AlertEvent, "t" | "n" | "event">): void {
+    this.drain();
     this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "alert", ...alert });
   }
 
@@ -105,6 +97,7 @@ export class RunMeter {
       ? { tasks_per_second: rounded(((done - this.sampledDone) * 1000) / elapsedMs) }
       : undefined;
     this.sampledMs = now;
+    this.drain();
     this.sampledDone = done;
     this.log.emit({
       t: unixSeconds(),
@@ -120,6 +113,7 @@ export class RunMeter {
   }
 
   ended(report: Report): void {
+    this.drain();
     const { status, topology, agents, coordination_time_ms, spawn_time_ms, tasks, latency_ms, resources, levels } =
       report;
     const { queue, run, result } = this.histograms;
@@ -149,6 +143,42 @@ export class RunMeter {
       },
     });
     this.close();
+  }
+
+  private drain(): void {
+    const { held } = this;
+    this.held = [];
+    for (let at = 0; at < held.length; at += 3)
+      this.settle(held[at] as ResultPayload, held[at + 1] as Waits | undefined, held[at + 2] as number);
+  }
+
+  private settle(result: ResultPayload, waits: Waits | undefined, t: number): void {
+    const { agent_id: agent } = result;
+    const { histograms } = this;
+    const run_ms = result.started_at > 0 ? rounded(result.run_time_ms) : undefined;
+    const queue_ms = waits === undefined ? undefined : rounded(waits.task);
+    const result_ms = waits === undefined ? undefined : rounded(waits.result);
+    if (run_ms !== undefined) histograms.run.add(run_ms);
+    if (queue_ms !== undefined) histograms.queue.add(queue_ms);
+    if (result_ms !== undefined) histograms.result.add(result_ms);
+    // c3-w12 is of the team c3; a flat swarm has one team, and its agents are w1, w2, …
+    const member = agent.lastIndexOf("-w");
+    this.log.emit({
+      t,
+      n: this.log.next(),
+      event: "attempt",
+      task_id: result.task_id,
+      seq: result.seq,
+      attempt: result.attempt,
+      agent,
+      team: member > 0 ? agent.slice(0, member) : agent === "" ? "" : "c1",
+      reason: result.reason,
+      exit_code: result.exit_code,
+      // What is undefined is left out of the line.
+      queue_ms,
+      run_ms,
+      result_ms,
+    });
   }
 
   /** For a run that broke off; nothing can be emitted afterwards. */
