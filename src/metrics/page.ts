@@ -38,7 +38,7 @@ function head(summary: MetricsSummary): string {
   const { run_id, topology, coordinators, workers, state, started_at, tasks, executions } = summary;
   const parts = [`run ${run_id ?? "unknown"}`];
   if (topology !== null)
-    parts.push(topology === "flat" ? topology : `${topology} ${counted(coordinators ?? 0, "team")}`);
+    parts.push(topology === "flat" ? topology : `${topology} of ${counted(coordinators ?? 0, "team")}`);
   if (workers !== null) parts.push(counted(workers, "agent"));
   parts.push(state === "unknown" ? "no end in this file" : state);
   if (started_at !== null) parts.push(when(started_at));
@@ -112,29 +112,32 @@ function shortened(text: string): string {
 
 function histogramPart({ all }: MetricsAnalysis, { phase, blocks }: PageOptions): string {
   const bars = histogramText(all[phase], blocks);
-  return bars === "" ? "" : `${phase} time: ${durationMetrics[phase].help}\n${bars}`;
+  return bars === "" ? "" : `${durationMetrics[phase].help.replace(/\.$/, ":")}\n${bars}`;
 }
 
-function resourcesLine({ resources: used, bus_counted, samples }: MetricsSummary): string {
+function resourcesLine({ resources: used, bus_counted }: MetricsSummary): string {
   if (used.peak_rss_bytes === 0) return "";
   const parts = [
     `${sizeText(used.peak_rss_bytes)} RSS at most`,
     `CPU ${durationText(used.cpu_ms)}`,
     `${used.open_fds_max} descriptors`,
     `bus ${sizeText(used.bus_bytes)}`,
-    `${used.active_most} active at most`,
+    `${used.active_most} tasks under way seen`,
   ];
-  if (bus_counted) {
-    parts.push(`inbox depth ${used.inbox_depth_most} at most`);
-    const waits = used.lock_waits;
-    const most =
-      waits > 0 ? ` (${durationText(used.lock_wait_ms)}, ${durationText(used.lock_wait_most_ms)} at most)` : "";
-    parts.push(`${counted(waits, "lock wait")}${most}`);
-    const refused = used.refused_inbox_full + used.refused_bus_full + used.refused_rate;
-    if (refused > 0) parts.push(`${counted(refused, "send")} refused`);
-  }
-  parts.push(counted(samples, "sample"));
-  return `resources  ${parts.join(" · ")}\n`;
+  const lines = [`resources  ${parts.join(" · ")}\n`];
+  if (bus_counted) lines.push(`bus        ${busParts(used).join(" · ")}\n`);
+  return lines.join("");
+}
+
+function busParts(used: MetricsSummary["resources"]): string[] {
+  const { lock_waits: waits, lock_wait_ms: waited, lock_wait_most_ms: longest } = used;
+  const refused = used.refused_inbox_full + used.refused_bus_full + used.refused_rate;
+  const times = waits > 0 ? `: ${durationText(waited)}, ${durationText(longest)} at most` : "";
+  return [
+    `${counted(used.inbox_depth_most, "message")} in the fullest inbox seen`,
+    `${counted(waits, "lock wait")}${times}`,
+    `${counted(refused, "send")} refused`,
+  ];
 }
 
 function alertLines({ alerts, failovers }: MetricsSummary): string {
