@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { backpressureBench } from "./backpressure.bench.ts";
 import { baselineBench } from "./baseline.bench.ts";
 import { busBench } from "./bus.bench.ts";
+import { metricsBench } from "./metrics.bench.ts";
 import { sendBench, startBench } from "./start.bench.ts";
 import { streamBench } from "./stream.bench.ts";
 import { machine } from "./support/machine.ts";

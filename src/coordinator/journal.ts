@@ -19,7 +19,7 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { Appended } from "../os/appended.ts";
+import { AppendedFile } from "../os/appended.ts";
 import { closeFile, replaceFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { syncData, syncPath } from "../os/stream.ts";
@@ -59,8 +59,8 @@ export class Journal {
   readonly ownerFd: number;
   /** The run's folder. */
   readonly path: string;
-  private readonly results: Appended;
-  private readonly copy: Appended | undefined;
+  private readonly results: AppendedFile;
+  private readonly copy: AppendedFile | undefined;
   private copied = 0;
   private lastByte = NEWLINE;
   private failed = false;
@@ -76,8 +76,8 @@ export class Journal {
   ) {
     this.ownerFd = folder.ownerFd;
     this.path = folder.path;
-    this.results = new Appended(`${folder.path}/results`);
-    this.copy = copies ? new Appended(`${folder.path}/tasks`) : undefined;
+    this.results = new AppendedFile(`${folder.path}/results`);
+    this.copy = copies ? new AppendedFile(`${folder.path}/tasks`) : undefined;
   }
 
   /** Adds entries, as lines of `journalLine`. */
@@ -121,7 +121,7 @@ export class Journal {
     if (this.copied === 0 && this.results.length === 0) removeTree(this.folder.path);
   }
 
-  private append(file: Appended, bytes: Uint8Array): void {
+  private append(file: AppendedFile, bytes: Uint8Array): void {
     if (this.failed) return;
     globalThis.crashPoint?.("journal.writing");
     const reason = file.append(bytes);

@@ -8,7 +8,7 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { Appended } from "../os/appended.ts";
+import { AppendedFile } from "../os/appended.ts";
 import { closeFile, makeDirectory, O, openFile, renameFile, unlinkFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { visitWholeLines } from "../os/wholelines.ts";
@@ -44,7 +44,7 @@ export class MetricsLog {
   private batch: MetricsEvent[] = [];
   private timer: Timer | undefined;
   /** Undefined once it cannot be written, or is closed. */
-  private file: Appended | undefined;
+  private file: AppendedFile | undefined;
   /** Numbers that were given, and those that are in files. */
   private given = 0;
   private written = 0;
@@ -53,7 +53,7 @@ export class MetricsLog {
     this.path = `${options.folder}/${options.writer}.jsonl`;
     this.attempt(() => {
       makeDirectory(options.folder, 0o700);
-      this.file = new Appended(this.path);
+      this.file = new AppendedFile(this.path);
       this.given = this.written = lastNumber(this.file);
     });
   }
@@ -109,14 +109,14 @@ export class MetricsLog {
   }
 
   /** A death in between leaves a number free, which readers pass over. */
-  private rotate(): Appended {
+  private rotate(): AppendedFile {
     this.file?.close();
     this.file = undefined;
     const kept = this.options.settings.files - 1;
     for (let n = kept - 1; n > 0; n--) renameFile(`${this.path}.${n}`, `${this.path}.${n + 1}`);
     const outcome = kept > 0 ? renameFile(this.path, `${this.path}.1`) : unlinkFile(this.path);
     if (outcome < 0) throw new CfnError("cannot_create", `cannot rename ${this.path}: ${errorText(-outcome)}`);
-    return new Appended(this.path);
+    return new AppendedFile(this.path);
   }
 
   /** What fails here is the last that is tried. */
@@ -140,7 +140,7 @@ const linesOf = (batch: readonly MetricsEvent[]): string =>
   `${JSON.stringify(batch).slice(1, -1).replaceAll('},{"t":', '}\n{"t":')}\n`;
 
 /** Of the last event in the file, or in the one before it; 0 if there is none. Cuts off what a death left of a line. */
-function lastNumber(file: Appended): number {
+function lastNumber(file: AppendedFile): number {
   if (file.length > 0) {
     const { number, whole } = readNumber(file.fd);
     if (whole < file.length) file.cut(whole);

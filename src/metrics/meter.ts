@@ -71,8 +71,9 @@ export class RunMeter {
   /** Called for each attempt of a run: what can be done for many at once is done when they are written. */
   attempt(result: ResultPayload, waits: Waits | undefined): void {
     this.held.push(result, waits, unixSeconds());
-    if (this.held.length >= HELD_MOST) this.log.flush();
-    else this.log.wake();
+    const { length } = this.held;
+    if (length === 3) this.log.wake();
+    else if (length >= HELD_MOST) this.log.flush();
   }
 
   failover({ coordinator, epoch, cause, adopted, reassigned }: Omit<FailoverEvent, "t" | "n" | "event">): void {
@@ -145,44 +146,45 @@ export class RunMeter {
     this.close();
   }
 
-  private drain(): void {
-    const { held } = this;
-    this.held = [];
-    for (let at = 0; at < held.length; at += 3)
-      this.settle(held[at] as ResultPayload, held[at + 1] as Waits | undefined, held[at + 2] as number);
-  }
-
-  private settle(result: ResultPayload, waits: Waits | undefined, t: number): void {
-    const { agent_id: agent } = result;
-    const { histograms } = this;
-    const run_ms = result.started_at > 0 ? rounded(result.run_time_ms) : undefined;
-    const queue_ms = waits === undefined ? undefined : rounded(waits.task);
-    const result_ms = waits === undefined ? undefined : rounded(waits.result);
-    if (run_ms !== undefined) histograms.run.add(run_ms);
-    if (queue_ms !== undefined) histograms.queue.add(queue_ms);
-    if (result_ms !== undefined) histograms.result.add(result_ms);
-    // c3-w12 is of the team c3; a flat swarm has one team, and its agents are w1, w2, …
-    const member = agent.lastIndexOf("-w");
-    this.log.emit({
-      t,
-      n: this.log.next(),
-      event: "attempt",
-      task_id: result.task_id,
-      seq: result.seq,
-      attempt: result.attempt,
-      agent,
-      team: member > 0 ? agent.slice(0, member) : agent === "" ? "" : "c1",
-      reason: result.reason,
-      exit_code: result.exit_code,
-      // What is undefined is left out of the line.
-      queue_ms,
-      run_ms,
-      result_ms,
-    });
-  }
-
   /** For a run that broke off; nothing can be emitted afterwards. */
   close(): void {
     this.log.close();
+  }
+
+  /** Makes events of the results held. One loop without calls into smaller pieces: it never runs often enough to be compiled. */
+  private drain(): void {
+    const { held, log } = this;
+    const { queue, run, result: counted } = this.histograms;
+    if (held.length === 0) return;
+    this.held = [];
+    for (let at = 0; at < held.length; at += 3) {
+      const result = held[at] as ResultPayload;
+      const waits = held[at + 1] as Waits | undefined;
+      const agent = result.agent_id;
+      const run_ms = result.started_at > 0 ? rounded(result.run_time_ms) : undefined;
+      const queue_ms = waits === undefined ? undefined : rounded(waits.task);
+      const result_ms = waits === undefined ? undefined : rounded(waits.result);
+      if (run_ms !== undefined) run.add(run_ms);
+      if (queue_ms !== undefined) queue.add(queue_ms);
+      if (result_ms !== undefined) counted.add(result_ms);
+      // c3-w12 is of the team c3; a flat swarm has one team, and its agents are w1, w2, …
+      const member = agent.lastIndexOf("-w");
+      log.emit({
+        t: held[at + 2] as number,
+        n: log.next(),
+        event: "attempt",
+        task_id: result.task_id,
+        seq: result.seq,
+        attempt: result.attempt,
+        agent,
+        team: member > 0 ? agent.slice(0, member) : agent === "" ? "" : "c1",
+        reason: result.reason,
+        exit_code: result.exit_code,
+        // What is undefined is left out of the line.
+        queue_ms,
+        run_ms,
+        result_ms,
+      });
+    }
   }
 }

@@ -9,7 +9,7 @@ import { errorText } from "../os/libc.ts";
 import { listDirectory } from "../os/tree.ts";
 import { visitWholeLines } from "../os/wholelines.ts";
 import { type MetricsEvent, type MetricsHeader, metricsSchema } from "./events.ts";
-import { readEvent, readHeader } from "./schema.ts";
+import { readEvent, readMetricsHeader } from "./schema.ts";
 
 /** What is wrong with what was read. */
 export interface ReadingFaults {
@@ -130,7 +130,7 @@ function readPart(path: string, faults: ReadingFaults, numbers: Numbers, visit: 
 }
 
 function headerOf(path: string, text: string): MetricsHeader {
-  const header = readHeader(text);
+  const header = readMetricsHeader(text);
   if (header !== undefined && typeof header !== "string") return header;
   const isOther = header !== undefined;
   const what = isOther

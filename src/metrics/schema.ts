@@ -166,7 +166,7 @@ export function readEvent(line: string): ReadLine | undefined {
 }
 
 /** The first line of a file; the schema's name where it is another one, undefined where it is no header. */
-export function readHeader(line: string): MetricsHeader | string | undefined {
+export function readMetricsHeader(line: string): MetricsHeader | string | undefined {
   const value = parsed(line);
   const own = v.safeParse(header, value);
   if (own.success) return own.output;

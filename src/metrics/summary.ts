@@ -20,12 +20,12 @@ interface TeamSummary extends PhaseSummaries {
 }
 
 /** `alive`: somebody still writes. `killed`: nobody does, and there is no end. `unknown`: of a file by itself. */
-export type RunState = RunEndedEvent["status"] | "alive" | "killed" | "unknown";
+export type MeasuredState = RunEndedEvent["status"] | "alive" | "killed" | "unknown";
 
 export interface MetricsSummary {
   readonly schema: "cfn.metrics.analysis/1";
   readonly run_id: string | null;
-  readonly state: RunState;
+  readonly state: MeasuredState;
   readonly version: string | null;
   readonly topology: string | null;
   readonly coordinators: number | null;

@@ -4,7 +4,7 @@ import { closeFile, fileSize, O, openFile, writeAll } from "./file.ts";
 import { errorText } from "./libc.ts";
 import { truncateFile } from "./truncate.ts";
 
-export class Appended {
+export class AppendedFile {
   readonly fd: number;
   /** What it holds: bytes. */
   length: number;
