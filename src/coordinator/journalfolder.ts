@@ -94,11 +94,15 @@ export function listJournals(root: string): RunFolder[] {
 function newestFirst({ path: one }: RunFolder, { path: other }: RunFolder): number {
   const stamp = one.lastIndexOf("/") + STAMP_CHARS + 1;
   const [first, second] = [one.slice(0, stamp), other.slice(0, stamp)];
-  return first === second ? madeAt(other) - madeAt(one) : first < second ? 1 : -1;
+  const later = first === second ? madeAt(other) - madeAt(one) : 0;
+  return later !== 0 ? later : one < other ? 1 : -1;
 }
 
-/** Of that second, nanoseconds; 0 where it does not say. */
-const madeAt = (path: string): number => statPath(`${path}/run.json`)?.modifiedNanoseconds ?? 0;
+/** Unix seconds, with decimals; 0 where it does not say. */
+function madeAt(path: string): number {
+  const stat = statPath(`${path}/run.json`);
+  return stat === undefined ? 0 : stat.modifiedSeconds + stat.modifiedNanoseconds / 1e9;
+}
 
 /** A folder made by `makeJournal`, or by `takeJournal` made this process's. */
 export interface HeldFolder extends RunFolder {
