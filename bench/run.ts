@@ -32,6 +32,7 @@ const benches: readonly Bench[] = [
   sendBench,
   streamBench,
   backpressureBench,
+  metricsBench,
 ];
 
 function say(text: string): void {

@@ -38,7 +38,7 @@ export const coordinatorCommand: Command<typeof args> = {
     const seats = Array.from({ length: args.workers }, (_, n) => `${args.id}-w${n + 1}`);
     const openHost = hosting(bus, args.run, args.spool, agentEnvironment(env), launchHere);
     const member = new Member({ bus, id: args.id, master: args.master, runId: args.run, seats, openHost });
-    const meter = memberMeterOf(args, member);
+    const meter = memberMeterOf(args, member, bus);
     const abandoned = new Promise<number>((resolve) => {
       catchSignals(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
         void member.abandon(limits.killGraceMs).then(() => resolve(statusOfSignal(signal)));

@@ -1,8 +1,9 @@
 /** The metrics of a coordinator's process: what `cfn run` tells it on its command line, and what it makes of that. */
+import type { Bus } from "../src/bus/contract.ts";
 import type { Member } from "../src/coordinator/member.ts";
 import { limits } from "../src/limits.ts";
 import type { MetricsSettings } from "../src/metrics/log.ts";
-import { MemberMeter, type MemberMeterOptions } from "../src/metrics/membermeter.ts";
+import { MemberMeter } from "../src/metrics/membermeter.ts";
 import type { Args, Values } from "./command.ts";
 import { duration, path, whole } from "./values.ts";
 
@@ -22,7 +23,7 @@ export function memberMetricsWords({ intervalMs, fileBytes, files }: MetricsSett
 export function memberMeterOf(
   args: Values<typeof memberMetricsArgs> & { readonly id: string; readonly run: string },
   member: Member,
-  busFigures?: MemberMeterOptions["busFigures"],
+  bus: Bus,
 ): MemberMeter | undefined {
   if (args.metrics === undefined) return undefined;
   return new MemberMeter({
@@ -36,6 +37,6 @@ export function memberMeterOf(
       files: args["metrics-files"] ?? limits.metricsFiles,
     },
     active: () => member.load,
-    ...(busFigures === undefined ? {} : { busFigures }),
+    lockWaits: () => bus.lockWaits(),
   });
 }

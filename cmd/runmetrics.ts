@@ -6,7 +6,7 @@ import type { Shape } from "../src/coordinator/shape.ts";
 import { limits } from "../src/limits.ts";
 import { metricsFolder } from "../src/metrics/events.ts";
 import type { MetricsSettings } from "../src/metrics/log.ts";
-import { type MeterOptions, RunMeter } from "../src/metrics/meter.ts";
+import { RunMeter } from "../src/metrics/meter.ts";
 import { memberMetricsWords } from "./membermetrics.ts";
 
 /** What holds where nobody says otherwise. */
@@ -32,7 +32,7 @@ interface RunMetrics {
   /** For the command lines of coordinators. */
   readonly words: readonly string[];
   /** Begins to measure. Undefined where nothing is to be. */
-  readonly open: (bus: Bus, busFigures?: MeterOptions["busFigures"]) => (RunObserver & RunMeter) | undefined;
+  readonly open: (bus: Bus) => (RunObserver & RunMeter) | undefined;
   /** Writes what a run that broke off has emitted. */
   readonly close: () => void;
 }
@@ -45,9 +45,9 @@ export function metricsOf({ settings, folder, runId, shape, earlier, onWarning }
   let meter: RunMeter | undefined;
   return {
     words: memberMetricsWords(settings, metrics),
-    open: (bus, busFigures) => {
+    open: (bus) => {
       const { intervalMs } = settings;
-      const asks = { busBytes: () => bus.bytes(), ...(busFigures === undefined ? {} : { busFigures }) };
+      const asks = { busBytes: () => bus.bytes(), busFigures: () => bus.stats() };
       meter = new RunMeter({ folder: metrics, runId, settings, intervalMs, about, ...asks, onWarning });
       return meter;
     },

@@ -95,22 +95,22 @@ export interface ProcessFigures {
   readonly cpu_ms: number;
 }
 
-/** Of the bus: waits for locks are this process's, everything else is everybody's. */
+/** Of the bus: waits for locks are the writing process's; what is everybody's, the master alone writes. */
 export interface BusSample {
   readonly lock_waits: number;
   readonly lock_wait_ms: number;
   readonly lock_wait_most_ms: number;
   /** Messages accepted since the bus was made. */
-  readonly accepted: number;
-  readonly refused_inbox_full: number;
-  readonly refused_bus_full: number;
-  readonly refused_rate: number;
-  /** Messages accepted and not yet acknowledged, in all inboxes, and in the fullest. */
-  readonly inbox_depth: number;
-  readonly inbox_depth_most: number;
+  readonly accepted?: number;
+  readonly refused_inbox_full?: number;
+  readonly refused_bus_full?: number;
+  readonly refused_rate?: number;
+  /** Messages accepted and not yet acknowledged, in all inboxes, and in the one that is nearest to its bound. */
+  readonly inbox_depth?: number;
+  readonly inbox_depth_most?: number;
 }
 
-/** Now and then. `bus` where the bus counts. */
+/** Now and then. `bus` where it could be asked. */
 export interface SampleEvent extends Stamped {
   readonly event: "sample";
   /** Tasks given out that have no result. */

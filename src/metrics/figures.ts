@@ -3,10 +3,13 @@ import { cpuMs, openDescriptors, rssBytes } from "../os/usage.ts";
 import type { DeliveryTotals, ProcessFigures, SampleEvent } from "./events.ts";
 
 /** As the bus counts. Waits for locks are this process's. */
-export interface BusFigures {
+export interface LockFigures {
   readonly lockWaits: number;
   readonly lockWaitMs: number;
   readonly lockWaitMostMs: number;
+}
+
+export interface BusFigures extends LockFigures {
   readonly accepted: number;
   readonly refusedInboxFull: number;
   readonly refusedBusFull: number;
@@ -19,14 +22,12 @@ export function processFigures(): ProcessFigures {
   return { rss_bytes: rssBytes(), open_fds: openDescriptors(), cpu_ms: rounded(cpuMs()) };
 }
 
-/** The part of an event that is about the bus: none where the bus does not count, or cannot say now. */
-export function busPart(ask: (() => BusFigures) | undefined): Pick<SampleEvent, "bus"> {
+/** The part of an event that is about the bus: none where it cannot say now. */
+export function busPart(ask: () => BusFigures): Pick<SampleEvent, "bus"> {
   const figures = whereKnown(ask);
   if (figures === undefined) return {};
   const bus = {
-    lock_waits: figures.lockWaits,
-    lock_wait_ms: rounded(figures.lockWaitMs),
-    lock_wait_most_ms: rounded(figures.lockWaitMostMs),
+    ...locksOf(figures),
     accepted: figures.accepted,
     refused_inbox_full: figures.refusedInboxFull,
     refused_bus_full: figures.refusedBusFull,
@@ -37,10 +38,18 @@ export function busPart(ask: (() => BusFigures) | undefined): Pick<SampleEvent, 
   return { bus };
 }
 
+export const lockPart = (figures: LockFigures): Pick<SampleEvent, "bus"> => ({ bus: locksOf(figures) });
+
+const locksOf = (figures: LockFigures) => ({
+  lock_waits: figures.lockWaits,
+  lock_wait_ms: rounded(figures.lockWaitMs),
+  lock_wait_most_ms: rounded(figures.lockWaitMostMs),
+});
+
 /** The run does not depend on its metrics: where a lock cannot be had, or the bus is gone, the figure is missing. */
-export function whereKnown<T>(ask: (() => T) | undefined): T | undefined {
+export function whereKnown<T>(ask: () => T): T | undefined {
   try {
-    return ask?.();
+    return ask();
   } catch {
     return undefined; // Who needs the bus says what is wrong with it.
   }

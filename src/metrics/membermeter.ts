@@ -1,14 +1,13 @@
 /** Measures the process of a coordinator of a hybrid swarm: a sample now and then, and one for its end. */
 import { unixSeconds } from "../os/clock.ts";
-import { type BusFigures, busPart, type CountedDeliveries, deliveryTotals, processFigures } from "./figures.ts";
+import { type CountedDeliveries, deliveryTotals, type LockFigures, lockPart, processFigures } from "./figures.ts";
 import { MetricsLog, type MetricsLogOptions } from "./log.ts";
 
 export interface MemberMeterOptions extends Omit<MetricsLogOptions, "writer" | "onWarning"> {
   readonly coordinator: string;
   readonly epoch: number;
   readonly intervalMs: number;
-  /** Absent where the bus does not count. */
-  readonly busFigures?: () => BusFigures;
+  readonly lockWaits: () => LockFigures;
   /** How many tasks it has been given that have no result. */
   readonly active: () => number;
 }
@@ -34,7 +33,7 @@ export class MemberMeter {
       exit_status,
       hierarchical: deliveryTotals(hierarchical),
       process: processFigures(),
-      ...busPart(this.options.busFigures),
+      ...lockPart(this.options.lockWaits()),
     });
     this.log.close();
   }
@@ -47,7 +46,7 @@ export class MemberMeter {
       event: "sample",
       active,
       process: processFigures(),
-      ...busPart(this.options.busFigures),
+      ...lockPart(this.options.lockWaits()),
     });
   }
 }

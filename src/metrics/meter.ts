@@ -19,8 +19,7 @@ import { MetricsLog, type MetricsLogOptions } from "./log.ts";
 export interface MeterOptions extends Omit<MetricsLogOptions, "writer"> {
   readonly about: Omit<RunStartedEvent, "t" | "n" | "event">;
   readonly intervalMs: number;
-  /** Absent where the bus does not count. */
-  readonly busFigures?: () => BusFigures;
+  readonly busFigures: () => BusFigures;
   /** What the bus occupies. */
   readonly busBytes: () => number;
 }

@@ -26,12 +26,12 @@ const bus = v.object({
   lock_waits: count,
   lock_wait_ms: number,
   lock_wait_most_ms: number,
-  accepted: count,
-  refused_inbox_full: count,
-  refused_bus_full: count,
-  refused_rate: count,
-  inbox_depth: count,
-  inbox_depth_most: count,
+  accepted: v.exactOptional(count),
+  refused_inbox_full: v.exactOptional(count),
+  refused_bus_full: v.exactOptional(count),
+  refused_rate: v.exactOptional(count),
+  inbox_depth: v.exactOptional(count),
+  inbox_depth_most: v.exactOptional(count),
 });
 
 const attempt = v.object({
