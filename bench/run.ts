@@ -16,6 +16,7 @@ import { backpressureBench } from "./backpressure.bench.ts";
 import { baselineBench } from "./baseline.bench.ts";
 import { busBench } from "./bus.bench.ts";
 import { endpointBench } from "./endpoint.bench.ts";
+import { metricsBench } from "./metrics.bench.ts";
 import { sendBench, startBench } from "./start.bench.ts";
 import { streamBench } from "./stream.bench.ts";
 import { machine } from "./support/machine.ts";
@@ -33,6 +34,7 @@ const benches: readonly Bench[] = [
   streamBench,
   backpressureBench,
   endpointBench,
+  metricsBench,
 ];
 
 function say(text: string): void {

@@ -10,6 +10,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   recv: async () => (await import("./recv.ts")).recvCommand,
   ask: async () => (await import("./ask.ts")).askCommand,
   reply: async () => (await import("./reply.ts")).replyCommand,
+  metrics: async () => (await import("./metrics.ts")).metricsCommand,
   chaos: async () => (await import("./chaos.ts")).chaosCommand,
   "chaos-guard": async () => (await import("./chaosguard.ts")).chaosGuardCommand,
   "chaos-sender": async () => (await import("./chaossender.ts")).chaosSenderCommand,

@@ -10,6 +10,7 @@ import { endAtBug } from "./bug.ts";
 import type { Args, Command } from "./command.ts";
 import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
 import { agentEnvironment, hosting } from "./hosting.ts";
+import { memberMeterOf, memberMetricsArgs } from "./membermetrics.ts";
 import { agentId, path, whole } from "./values.ts";
 
 const args = {
@@ -23,6 +24,7 @@ const args = {
   grace: { type: "positional", description: "from TERM to KILL, ms", value: whole(0, limits.timeoutMsMax) },
   look: { type: "positional", description: "agents are looked at so often, ms", value: whole(1, limits.timeoutMsMax) },
   stall: { type: "positional", description: "idle so long, one stalls, ms", value: whole(1, limits.timeoutMsMax) },
+  ...memberMetricsArgs,
 } as const satisfies Args;
 
 export const coordinatorCommand: Command<typeof args> = {
@@ -41,6 +43,7 @@ export const coordinatorCommand: Command<typeof args> = {
     const health = { intervalMs: args.look, stalledAfterMs: args.stall };
     const openHost = hosting({ bus, runId, spool, env: agentEnvironment(env), graceMs, health, launcher: launchHere });
     const member = new Member({ bus, id: args.id, master: args.master, runId, seats, openHost });
+    const meter = memberMeterOf(args, member, bus);
     const abandoned = new Promise<number>((resolve) => {
       catchSignals(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
         void member.abandon(graceMs).then(() => resolve(statusOfSignal(signal)));
@@ -48,6 +51,7 @@ export const coordinatorCommand: Command<typeof args> = {
     });
     const ended = member.run().then((how) => (how === "done" ? exitStatus.success : statusOf("refused")));
     const status = await Promise.race([ended, abandoned]);
+    meter?.end(status, member.hierarchical);
     bus.close();
     return status;
   },

@@ -1,25 +1,19 @@
 /** Runs a swarm: the bus, the signals and the files around `src/coordinator/master.ts`. */
-import { busBase, isBus, sweepDeadBuses } from "../src/bus/directory.ts";
+import { isBus } from "../src/bus/directory.ts";
 import { Run } from "../src/coordinator/master.ts";
-import { checkLimits } from "../src/coordinator/preflight.ts";
-import { planShape } from "../src/coordinator/shape.ts";
-import { commandForEach } from "../src/coordinator/source.ts";
-import { sweepSpool } from "../src/coordinator/spool.ts";
 import { catchSignals } from "../src/os/signals.ts";
 import { isTerminal } from "../src/os/terminal.ts";
-import { coreCount } from "../src/os/usage.ts";
 import { endAtBug } from "./bug.ts";
 import type { Command } from "./command.ts";
 import { say } from "./log.ts";
-import { runBoard } from "./runboard.ts";
 import { onBus } from "./runbus.ts";
-import { placeForBus } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
 import { openFiles } from "./runfiles.ts";
-import { gateOf } from "./rungate.ts";
 import { openListener } from "./runlisten.ts";
+import { metricsOf } from "./runmetrics.ts";
+import { observersOf } from "./runobservers.ts";
 import { runArgs } from "./runoptions.ts";
-import { pacing } from "./runpacing.ts";
+import { planRun } from "./runplan.ts";
 import { progressLine } from "./runprogress.ts";
 import { swarmOf } from "./runswarm.ts";
 import { undertake } from "./undertake.ts";
@@ -41,27 +35,19 @@ export const runCommand: Command<typeof runArgs> = {
 };
 
 async function runSwarm(undertaking: Undertaking): Promise<number> {
-  const { args, rest, env, runId, earlier, copy, settings } = undertaking;
-  const taskList = args.tasks !== undefined;
+  const { args, env, runId, earlier, settings } = undertaking;
+  const oneTaskEach = args.tasks === undefined;
   const { retries, halt, timeoutMs, timeLimitMs, graceMs } = settings.run;
-  const shape = planShape({ ...settings.run, taskList, cores: coreCount() });
-  const gate = gateOf(settings.run, warn);
-  const base = busBase(env);
-  if (base.warning !== undefined) warn(base.warning);
-  const source =
-    args.tasks === undefined
-      ? commandForEach(rest, shape.workers)
-      : (await import("../src/coordinator/tasks.ts")).openTasks(args.tasks, rest, copy);
-  for (const name of sweepDeadBuses(base.dir)) sweepSpool(env["TMPDIR"], name.replace("run-", ""));
-  const place = placeForBus(base.dir);
-  checkLimits(shape, place);
+  const { shape, gate, source, base, place } = await planRun(undertaking, warn);
   const listener = await openListener(settings);
   const files = openFiles(undertaking);
   const { "line-buffer": lineBuffer } = args;
   const progress = progressLine(args.progress);
+  const measured = { runId, shape, earlier: earlier.seqs.size, onWarning: warn };
+  const metrics = metricsOf({ settings: settings.metrics, folder: files.folder, ...measured });
 
-  const busDir = `${base.dir}/run-${runId}`;
-  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs, timeLimitMs, graceMs, gate };
+  const busDir = `${base}/run-${runId}`;
+  const run = { runId, shape, source, oneTaskEach, retries, halt, timeoutMs, timeLimitMs, graceMs, gate };
   let caught = 0;
   const system = {
     tmp: env["TMPDIR"],
@@ -75,11 +61,9 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
     listener?.watch(busDir);
     const openOutput = files.outputFrom(spool);
-    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, graceMs, health: settings.health, warn });
+    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, settings, metrics: metrics.words, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const board = runBoard(busDir, shape, taskList ? undefined : shape.workers, settings.health);
-    const lookers = [progress?.observer, board, ...pacing(bus, settings.bus.senderRate)];
-    const observers = lookers.filter((looker) => looker !== undefined);
+    const observers = observersOf({ bus, busDir, shape, oneTaskEach, settings, progress, metrics });
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
@@ -90,7 +74,9 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
       caught ||= signal;
     });
     return swarm.run();
-  }).catch(files.giveUp);
+  })
+    .finally(metrics.close)
+    .catch(files.giveUp);
   listener?.close();
   progress?.clear();
   await files.end(end);

@@ -1,5 +1,5 @@
 /** The board of a run: what whoever looks on from outside reads of it (`src/bus/board.ts`). */
-import { makeBoard, phases } from "../src/bus/board.ts";
+import { makeBoard, runPhases } from "../src/bus/board.ts";
 import type { RunObserver } from "../src/coordinator/observer.ts";
 import type { Shape } from "../src/coordinator/shape.ts";
 import { limits } from "../src/limits.ts";
@@ -24,7 +24,7 @@ export function runBoard(
     pid,
     start_ticks: startTicks,
     pid_namespace: pidNamespace(),
-    phase: phases.indexOf("starting"),
+    phase: runPhases.indexOf("starting"),
     started_at: unixSeconds(),
     hybrid: shape.topology === "hybrid" ? 1 : 0,
     coordinators: shape.teams.length,
@@ -42,7 +42,7 @@ export function runBoard(
     if (takes) ready.add(coordinator);
     else ready.delete(coordinator);
     board.ready(Number(coordinator.slice(1)) - 1, takes);
-    if (ready.size > 0) board.set({ phase: phases.indexOf("running") });
+    if (ready.size > 0) board.set({ phase: runPhases.indexOf("running") });
   };
   return {
     ready: (coordinator) => tell(coordinator, true),
@@ -59,7 +59,7 @@ export function runBoard(
       const early = ready.size === 0 ? "starting" : "running";
       board.set({
         beat_at: systemMs(),
-        phase: phases.indexOf(done ? "stopping" : ending ? "draining" : early),
+        phase: runPhases.indexOf(done ? "stopping" : ending ? "draining" : early),
         elapsed_ms: elapsedMs,
         tasks_read: counts.total,
         tasks_total: read ?? total ?? -1,
@@ -82,7 +82,7 @@ export function runBoard(
     },
     ended: () => {
       clearInterval(beating);
-      board.set({ beat_at: systemMs(), phase: phases.indexOf("over") });
+      board.set({ beat_at: systemMs(), phase: runPhases.indexOf("over") });
     },
   };
 }

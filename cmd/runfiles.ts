@@ -9,6 +9,8 @@ import type { Undertaking } from "./undertaking.ts";
 export interface RunFiles {
   /** The lock of the journal: see `HeldFolder.ownerFd`. Undefined without a journal. */
   readonly ownerFd: number | undefined;
+  /** The journal's folder. */
+  readonly folder: string | undefined;
   readonly openRecorder: RunOptions["openRecorder"];
   readonly outputFrom: (spool: string) => RunOptions["openOutput"];
   /** The run has ended in order. Throws CfnError where the report cannot be written. */
@@ -25,6 +27,7 @@ export function openFiles({ args, earlier, isNew, openJoblog, openJournal }: Und
   const journal = openJournal();
   return {
     ownerFd: journal?.ownerFd,
+    folder: journal?.path,
     openRecorder: (retried, onFailure) => new Recorder({ journal, joblog, earlier, retried, onFailure }),
     outputFrom: (spool) => (recorder, onFailure) => {
       const onOut = recorder.add.bind(recorder);

@@ -8,7 +8,7 @@ import { isTerminal } from "../src/os/terminal.ts";
 const PLAIN_EVERY_MS = 5000;
 const encoder = new TextEncoder();
 
-interface ProgressLine {
+export interface ProgressLine {
   readonly observer: RunObserver;
   readonly clear: () => void;
 }

@@ -1,8 +1,8 @@
 /** Makes the swarm of a run: flat with the agents' host in this process, hybrid with a process per coordinator. */
 import { Adoption } from "../src/agent/adoption.ts";
-import type { HealthTimes } from "../src/agent/sampler.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import type { Env } from "../src/bus/directory.ts";
+import type { Settings } from "../src/config/schema.ts";
 import { FlatSwarm } from "../src/coordinator/flat.ts";
 import { HybridSwarm, masterId } from "../src/coordinator/hybrid.ts";
 import type { Shape } from "../src/coordinator/shape.ts";
@@ -24,13 +24,16 @@ interface SwarmRequest {
   readonly shape: Shape;
   readonly spool: string;
   readonly env: Env;
-  readonly graceMs: number;
-  readonly health: HealthTimes;
+  readonly settings: Settings;
+  /** What coordinators are told about their metrics. */
+  readonly metrics: readonly string[];
   readonly warn: (text: string) => void;
 }
 
 export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
-  const { bus, runId, shape, spool, env, graceMs, health, warn } = request;
+  const { bus, runId, shape, spool, env, settings, warn } = request;
+  const { health } = settings;
+  const { graceMs } = settings.run;
   if (shape.topology === "flat") {
     const host = hosting({ bus, runId, spool, env, graceMs, health, launcher: new LaunchThread() });
     return (events) => new FlatSwarm(bus, runId, shape.workers, host, events);
@@ -44,16 +47,17 @@ export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
 }
 
 function coordinatorStarter(request: SwarmRequest): (id: string, workers: number) => Spawned {
-  const { busDir, runId, spool, env, graceMs, health } = request;
+  const { busDir, runId, spool, env, settings, metrics } = request;
+  const { run, health } = settings;
   const program = ownExecutable();
   if (program === undefined)
     throw new CfnError("unavailable", "a hybrid swarm needs the compiled cfn", "npm run build");
   const environment = environmentBlock(coordinatorEnvironment(env, runId));
-  const times = [graceMs, health.intervalMs, health.stalledAfterMs].map(String);
+  const times = [run.graceMs, health.intervalMs, health.stalledAfterMs].map(String);
   const common = [runId, busDir, spool, ...times];
   return (id, workers) =>
     spawnProgram({
-      argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), ...common],
+      argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), ...common, ...metrics],
       environment,
       stdin: "/dev/null",
       // Nothing but warnings comes from it.

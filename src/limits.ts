@@ -176,6 +176,20 @@ export const limits = {
   /** Longer ones are read, but nobody says in which line a key stands. */
   configLinesLocated: 1000,
   configProblemsListed: 20,
+  // Metrics
+  /** What a SIGKILL can take of them. */
+  metricsFlushMs: 100,
+  metricsBatchEvents: 1024,
+  metricsIntervalMs: 1000,
+  metricsFileBytes: 16 * MiB,
+  metricsFiles: 4,
+  metricsFilesMost: 1000,
+  /** A longer line is damage: task ids are bounded by the task. */
+  metricsLineBytes: 2 * MiB,
+  /** Places in metrics files that are named because nothing could be read there. */
+  metricsPlacesNamed: 10,
+  slowestAgentsShown: 5,
+  trendRuns: 10,
 
   // Chaos
   chaosAgentsDefault: 50,

@@ -17,8 +17,8 @@ const READY_AT = 64;
 const WAITS_AT = { task: 128, result: 160 } as const;
 const READ_TRIES = 8;
 
-export const phases = ["starting", "running", "draining", "stopping", "over"] as const;
-export type Phase = (typeof phases)[number];
+export const runPhases = ["starting", "running", "draining", "stopping", "over"] as const;
+export type RunPhase = (typeof runPhases)[number];
 
 const fields = [
   /** When the master's loop turned last: ms of the machine's clock. */
@@ -26,7 +26,7 @@ const fields = [
   "pid",
   "start_ticks",
   "pid_namespace",
-  /** Index in `phases`. */
+  /** Index in `runPhases`. */
   "phase",
   /** Unix seconds. */
   "started_at",

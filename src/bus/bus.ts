@@ -20,6 +20,7 @@ import type {
   BusStats,
   Delivery,
   Lease,
+  LockWaits,
   Reading,
   Registered,
   Registration,
@@ -30,7 +31,7 @@ import { readMeta, shardName } from "./directory.ts";
 import { groupBy } from "./groups.ts";
 import { Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
-import { listAgents, roles, statsOf } from "./inspection.ts";
+import { listAgents, roles, statsOf, waitsForLocks } from "./inspection.ts";
 import { A, C, CHAIN, H } from "./layout.ts";
 import { freeHosting, freeLease, isLeased, takeLease } from "./leases.ts";
 import { setPermitted } from "./rates.ts";
@@ -273,6 +274,10 @@ class OpenBus implements Bus {
 
   stats(): BusStats {
     return statsOf(this.openedShards());
+  }
+
+  lockWaits(): LockWaits {
+    return waitsForLocks();
   }
 
   damaged(everywhere = false): number {

@@ -96,11 +96,14 @@ export interface Swept {
 }
 
 /** What has happened on a bus since it was made, and how it stands. */
-export interface BusStats {
-  /** Times that this process found a shard's lock taken, how long it waited for it in all, and the longest of these waits. */
+/** Times that this process found a shard's lock taken, how long it waited for it in all, and the longest of these waits. */
+export interface LockWaits {
   readonly lockWaits: number;
   readonly lockWaitMs: number;
   readonly lockWaitMostMs: number;
+}
+
+export interface BusStats extends LockWaits {
   /** Attempts to send that were refused, of all processes: one that is repeated counts again. */
   readonly refusedInboxFull: number;
   readonly refusedBusFull: number;
@@ -174,6 +177,8 @@ export interface Bus {
   damaged(everywhere?: boolean): number;
   /** Without any lock, in some ten microseconds per thousand agents: for whoever looks on each second. */
   stats(): BusStats;
+  /** The part of it that costs nothing. */
+  lockWaits(): LockWaits;
   /** What the bus's messages and index occupy: bytes. */
   bytes(): number;
   close(): void;

@@ -1,7 +1,7 @@
 /** Looking at a bus: who is on it, and what it has counted. */
 import { limits } from "../limits.ts";
 import { audit } from "./audit.ts";
-import type { AgentEntry, BusStats, Role } from "./contract.ts";
+import type { AgentEntry, BusStats, LockWaits, Role } from "./contract.ts";
 import { acceptedOf } from "./counters.ts";
 import { A, CHAIN, H } from "./layout.ts";
 import { lockWaits, refreshIndex, type Shard, withShard } from "./shard.ts";
@@ -61,6 +61,10 @@ export function statsOf(shards: readonly Shard[]): BusStats {
         deepest = { id: slotId(shard, slot), depth, limit };
     }
   }
+  return { ...waitsForLocks(), ...sum, deepest };
+}
+
+export function waitsForLocks(): LockWaits {
   const { count, ms, mostMs } = lockWaits;
-  return { lockWaits: count, lockWaitMs: ms, lockWaitMostMs: mostMs, ...sum, deepest };
+  return { lockWaits: count, lockWaitMs: ms, lockWaitMostMs: mostMs };
 }

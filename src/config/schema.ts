@@ -151,18 +151,24 @@ const bus = v.strictObject({
 
 const metrics = v.strictObject({
   enabled: setting(truth(), true, { about: "write the metrics of a run beside its journal" }),
-  interval: setting(span(100, HOUR_MS), "1s", { about: "a line of figures so often" }),
-  file_bytes: setting(size(64 * 1024, GiB), "16MiB", { about: "from this size on a file is rotated" }),
-  files: setting(integer(1, 100), 4, { about: "so many files of each process are kept" }),
+  interval: setting(span(100, HOUR_MS), formatDuration(limits.metricsIntervalMs), {
+    about: "a line of figures so often",
+  }),
+  file_bytes: setting(size(64 * 1024, GiB), formatBytes(limits.metricsFileBytes), {
+    about: "from this size on a file is rotated",
+  }),
+  files: setting(integer(1, 100), limits.metricsFiles, { about: "so many files of each process are kept" }),
 });
 
 const health = v.strictObject({
-  interval: setting(span(100, HOUR_MS), "1s", {
+  interval: setting(span(100, HOUR_MS), formatDuration(limits.healthIntervalMs), {
     about: "the state of every agent is judged so often",
     env: ["CFN_HEALTH_CHECK_INTERVAL"],
   }),
-  stopped_after: setting(span(100, DAY_MS), "10s", { about: "stopped for so long, an agent is unhealthy" }),
-  stalled_after: setting(span(1000, 30 * DAY_MS), "5m", {
+  stopped_after: setting(span(100, DAY_MS), formatDuration(limits.stoppedAfterMs), {
+    about: "stopped for so long, an agent is unhealthy",
+  }),
+  stalled_after: setting(span(1000, 30 * DAY_MS), formatDuration(limits.stalledAfterMs), {
     about: "without CPU time and output for so long, an agent is degraded",
   }),
 });

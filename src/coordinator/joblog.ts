@@ -6,9 +6,9 @@ import { CfnError } from "../errors.ts";
 import { closeFile, fileSize, O, openFile, writeAll } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { truncateFile } from "../os/truncate.ts";
+import { visitWholeLines } from "../os/wholelines.ts";
 import type { TaskRecord } from "./record.ts";
 import { SeqSet } from "./seqset.ts";
-import { visitWholeLines } from "./wholelines.ts";
 
 const HEADER = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 /** The columns before the command are never longer. */

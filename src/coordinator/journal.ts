@@ -19,11 +19,11 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { closeFile, fileSize, O, openFile, replaceFile, writeAll } from "../os/file.ts";
+import { AppendedFile } from "../os/appended.ts";
+import { closeFile, replaceFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { syncData, syncPath } from "../os/stream.ts";
 import { removeTree } from "../os/tree.ts";
-import { truncateFile } from "../os/truncate.ts";
 import { type HeldFolder, type Kept, makeJournal } from "./journalfolder.ts";
 import { journalLine, type RunEnded } from "./record.ts";
 
@@ -63,40 +63,14 @@ export interface JournalAbout {
 
 const encoder = new TextEncoder();
 const NEWLINE = 10;
-const APPEND = O.RDWR | O.CREAT | O.APPEND | O.NOFOLLOW;
-
-/** A file that is appended to in whole pieces, or not at all. */
-class Appended {
-  private length: number;
-
-  constructor(
-    readonly fd: number,
-    readonly path: string,
-  ) {
-    this.length = fileSize(fd);
-  }
-
-  /** Why it could not; undefined if it could. */
-  append(bytes: Uint8Array): string | undefined {
-    const wrote = writeAll(this.fd, bytes);
-    if (wrote === 0) {
-      this.length += bytes.length;
-      return undefined;
-    }
-    try {
-      truncateFile(this.fd, this.length);
-    } catch {
-      // A half line at the end is no line: whoever resumes cuts it off.
-    }
-    return `${this.path}: ${errorText(-wrote)}`;
-  }
-}
 
 export class Journal {
   /** See `HeldFolder.ownerFd`. */
   readonly ownerFd: number;
-  private readonly results: Appended;
-  private readonly copy: Appended | undefined;
+  /** The run's folder. */
+  readonly path: string;
+  private readonly results: AppendedFile;
+  private readonly copy: AppendedFile | undefined;
   private copied = 0;
   private lastByte = NEWLINE;
   private failed = false;
@@ -111,8 +85,9 @@ export class Journal {
     private readonly onWarning: (text: string) => void,
   ) {
     this.ownerFd = folder.ownerFd;
-    this.results = open(`${folder.path}/results`);
-    this.copy = copies ? open(`${folder.path}/tasks`) : undefined;
+    this.path = folder.path;
+    this.results = new AppendedFile(`${folder.path}/results`);
+    this.copy = copies ? new AppendedFile(`${folder.path}/tasks`) : undefined;
   }
 
   /** Adds entries, as lines of `journalLine`. */
@@ -146,17 +121,17 @@ export class Journal {
       const sync = this.syncing.then(() => this.sync());
       await Promise.race([sync, new Promise((resolve) => setTimeout(resolve, limits.journalSyncWaitMs))]);
     }
-    closeFile(this.results.fd);
-    if (this.copy !== undefined) closeFile(this.copy.fd);
+    this.results.close();
+    this.copy?.close();
     closeFile(this.ownerFd);
   }
 
   /** The run could not begin: a journal with nothing in it is removed. */
   withdraw(): void {
-    if (this.copied === 0 && fileSize(this.results.fd) === 0) removeTree(this.folder.path);
+    if (this.copied === 0 && this.results.length === 0) removeTree(this.folder.path);
   }
 
-  private append(file: Appended, bytes: Uint8Array): void {
+  private append(file: AppendedFile, bytes: Uint8Array): void {
     if (this.failed) return;
     globalThis.crashPoint?.("journal.writing");
     const reason = file.append(bytes);
@@ -190,12 +165,6 @@ export class Journal {
     const { path } = this.folder;
     for (const each of [`${path}/run.json`, path, path.slice(0, path.lastIndexOf("/"))]) await syncPath(each);
   }
-}
-
-function open(path: string): Appended {
-  const fd = openFile(path, APPEND, 0o600);
-  if (fd < 0) throw new CfnError("cannot_create", `cannot use ${path}: ${errorText(-fd)}`);
-  return new Appended(fd, path);
 }
 
 /**

@@ -30,6 +30,7 @@ export interface RunFolder {
 }
 
 const NAME = /^[0-9]{8}T[0-9]{6}-([a-z0-9]+)$/;
+const STAMP_CHARS = 15;
 const DAY_MS = 24 * 3600 * 1000;
 const OWNER_BYTES = 96;
 
@@ -79,14 +80,27 @@ function checkOwn(path: string): void {
   if ((stat.mode & 0o022) !== 0) throw cannot(path, `others may write there (mode ${stat.mode.toString(8)})`);
 }
 
-/** The folders below a root, the newest run first. Looks at names alone. */
+/** The folders below a root, the newest run first. Of those of one second, the one whose files were made last. */
 export function listJournals(root: string): RunFolder[] {
   const folders: RunFolder[] = [];
   for (const name of listDirectory(root)) {
     const runId = NAME.exec(name)?.[1];
     if (runId !== undefined) folders.push({ path: `${root}/${name}`, runId });
   }
-  return folders.reverse();
+  return folders.sort(newestFirst);
+}
+
+function newestFirst({ path: one }: RunFolder, { path: other }: RunFolder): number {
+  const stamp = one.lastIndexOf("/") + STAMP_CHARS + 1;
+  const [first, second] = [one.slice(0, stamp), other.slice(0, stamp)];
+  const later = first === second ? madeAt(other) - madeAt(one) : 0;
+  return later !== 0 ? later : one < other ? 1 : -1;
+}
+
+/** Unix seconds, with decimals; 0 where it does not say. */
+function madeAt(path: string): number {
+  const stat = statPath(`${path}/run.json`);
+  return stat === undefined ? 0 : stat.modifiedSeconds + stat.modifiedNanoseconds / 1e9;
 }
 
 /** A folder made by `makeJournal`, or by `takeJournal` made this process's. */

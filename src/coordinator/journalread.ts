@@ -4,13 +4,13 @@ import { limits } from "../limits.ts";
 import { closeFile, fileSize, O, openFile, readInto, readText, seekTo } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { truncateFile } from "../os/truncate.ts";
+import { visitWholeLines } from "../os/wholelines.ts";
 import type { JournalAbout } from "./journal.ts";
 import { listJournals, masterOf, type RunFolder } from "./journalfolder.ts";
 import { type RunEnded, readJournalLine, type TaskRecord } from "./record.ts";
 import { Failures } from "./report.ts";
 import { SeqSet } from "./seqset.ts";
 import type { Failover } from "./swarm.ts";
-import { visitWholeLines } from "./wholelines.ts";
 
 /** What earlier executions of a run have recorded. */
 export interface Recorded {

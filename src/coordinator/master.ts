@@ -4,6 +4,7 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
+import { LatencyCounts } from "../message/latency.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, sleepMs, unixSeconds } from "../os/clock.ts";
 import { descendantsOf, endDescendants } from "../os/descendants.ts";
@@ -13,8 +14,7 @@ import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
 import type { Gate } from "./gate.ts";
 import type { Guardian } from "./guardian.ts";
-import { LatencyCounts } from "./latency.ts";
-import type { RunObserver, Waits } from "./observer.ts";
+import type { RunLook, RunObserver, Waits } from "./observer.ts";
 import type { Output } from "./output.ts";
 import type { Recorder } from "./recorder.ts";
 import { deliveryReports, type Failures, type RunReport } from "./report.ts";
@@ -343,11 +343,24 @@ export class Run {
 
   private look(): void {
     const { counts, active, ending, done } = this.state;
-    const { mesh, hierarchical } = this.swarm;
-    const elapsedMs = monotonicMs() - this.startMs;
-    const earlier = this.recorder.earlier.seqs.size;
-    const waitsFor = this.state.waits ? this.waitsFor : undefined;
-    const look = { counts, total: this.total, active, earlier, elapsedMs, waitsFor, mesh, hierarchical, ending, done };
+    const { swarm } = this;
+    const look: RunLook = {
+      counts,
+      total: this.total,
+      active,
+      earlier: this.recorder.earlier.seqs.size,
+      elapsedMs: monotonicMs() - this.startMs,
+      waitsFor: this.state.waits ? this.waitsFor : undefined,
+      ending,
+      done,
+      // Only who asks pays for the list of everything that is under way.
+      get mesh() {
+        return swarm.mesh;
+      },
+      get hierarchical() {
+        return swarm.hierarchical;
+      },
+    };
     for (const observer of this.options.observers) observer.look?.(look);
   }
 

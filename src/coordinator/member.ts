@@ -16,6 +16,7 @@ import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { cancelledUnbegun } from "./outcome.ts";
 import { isStop, isTask } from "./payload.ts";
 import { Inbox, Postbox } from "./post.ts";
+import type { DeliveryCounts } from "./tally.ts";
 import { type Hosting, type OpenHost, Team } from "./team.ts";
 
 export interface MemberOptions {
@@ -75,6 +76,16 @@ export class Member {
     this.team.serveBy(this.host);
     if (this.epoch > 1) this.greet(this.host.seats.length);
     globalThis.crashPoint?.("member.open");
+  }
+
+  /** Tasks taken and not answered. */
+  get load(): number {
+    return this.team.load;
+  }
+
+  /** As counted here so far. */
+  get hierarchical(): DeliveryCounts {
+    return this.team.tally.delivery();
   }
 
   /** Resolves after `bye`, when nothing of this coordinator is left on the bus; or when another is meant now. */

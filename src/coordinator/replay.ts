@@ -3,9 +3,9 @@ import { CfnError } from "../errors.ts";
 import { closeFile, fileSize, O, openFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { truncateFile } from "../os/truncate.ts";
+import { visitWholeLines } from "../os/wholelines.ts";
 import type { TaskCopy } from "./source.ts";
 import { taskFormat } from "./tasks.ts";
-import { visitWholeLines } from "./wholelines.ts";
 
 export interface Replay {
   readonly copy: TaskCopy;

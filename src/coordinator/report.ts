@@ -1,11 +1,11 @@
 /** The run report, schema `cfn.run/1`. */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
+import type { Quantiles } from "../message/latency.ts";
 import type { EndReason, ResultPayload } from "../message/protocol.ts";
 import { replaceFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import type { TaskCounts } from "./decide.ts";
-import type { Quantiles } from "./latency.ts";
 import type { Failover } from "./swarm.ts";
 import { addDeliveries, type DeliveryCounts, deliveryRate } from "./tally.ts";
 

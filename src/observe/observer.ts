@@ -5,7 +5,7 @@
  * whose hosts turn their loops are taken at their hosts' word, which is a few milliseconds old; the kernel is asked about those
  * whose host does not, and about those that were stopped; about all of them in a `thorough` look (15 µs each).
  */
-import { type BoardRead, phases, readBoard } from "../bus/board.ts";
+import { type BoardRead, readBoard, runPhases } from "../bus/board.ts";
 import { openBus } from "../bus/bus.ts";
 import type { AgentEntry, Bus } from "../bus/contract.ts";
 import { isBus, runOf } from "../bus/directory.ts";
@@ -70,7 +70,7 @@ export class Observer {
   #view(thorough: boolean): RunView {
     const now = systemMs();
     const board = readBoard(this.#busDir);
-    const phase = board && phases[board.phase];
+    const phase = board && runPhases[board.phase];
     const leaving = phase === "stopping" || phase === "over";
     const thresholds: Thresholds = {
       stoppedAfterMs: board?.stopped_after_ms ?? limits.stoppedAfterMs,

@@ -1,5 +1,5 @@
 /** What a bus and its run look like from outside, at one instant. Types and what follows from them; pure. */
-import type { BoardRead, Phase } from "../bus/board.ts";
+import type { BoardRead, RunPhase } from "../bus/board.ts";
 import { type Health, type HealthState, healthStates, worstOf } from "./judge.ts";
 
 /** A process that hosts agents. */
@@ -41,7 +41,7 @@ export interface RunView {
   readonly busBytesMost: number;
   /** Undefined where no run writes one. */
   readonly board: BoardRead | undefined;
-  readonly phase: Phase | undefined;
+  readonly phase: RunPhase | undefined;
   readonly hosts: readonly HostView[];
   readonly agents: readonly AgentView[];
   /** What a run's coordinators have counted, by the board and the rosters. */

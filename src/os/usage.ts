@@ -8,6 +8,17 @@ export function peakRssBytes(): number {
   return match === null ? 0 : Number(match[1]) * 1024;
 }
 
+/** The resident set now, bytes. */
+export function rssBytes(): number {
+  return process.memoryUsage.rss();
+}
+
+/** What this process has used since its start, user and system: milliseconds. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 export function openDescriptors(): number {
   return listDirectory("/proc/self/fd").length;
 }

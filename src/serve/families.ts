@@ -12,7 +12,7 @@ const by = (label: string, values: Readonly<Record<string, number>>): MetricSamp
   Object.entries(values).map(([name, value]) => ({ labels: { [label]: name }, value }));
 
 /** Without a run only that there is none. */
-export function familiesOf(view: RunView | undefined): MetricFamily[] {
+export function viewFamilies(view: RunView | undefined): MetricFamily[] {
   const board = view?.board;
   const rows: Row[] = [
     ["cfn_runs", "Runs under way that this endpoint sees: 0 or 1.", one(board === undefined ? 0 : 1)],

@@ -3,7 +3,7 @@ import { expositionText } from "../metrics/exposition.ts";
 import { agentReport, statusReport } from "../observe/reports.ts";
 import { masterTrouble, type RunView, unreadiness } from "../observe/runview.ts";
 import type { HttpResponse } from "../os/http.ts";
-import { familiesOf } from "./families.ts";
+import { viewFamilies } from "./families.ts";
 import { plain } from "./gate.ts";
 
 const json = (value: unknown): HttpResponse => ({
@@ -27,7 +27,7 @@ const routes: Readonly<Record<string, Route>> = {
   "/metrics": (view) => ({
     status: 200,
     type: "text/plain; version=0.0.4; charset=utf-8",
-    body: expositionText(familiesOf(view)),
+    body: expositionText(viewFamilies(view)),
   }),
 };
 

@@ -10,6 +10,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -184,6 +185,20 @@ describe("a place for journals", () => {
   });
 });
 
+describe("journals", () => {
+  test("of one second are in the order of their making, whatever the runs are called", () => {
+    for (const [runId, second] of [
+      ["b", 3],
+      ["a", 5],
+      ["c", 4],
+    ] as const) {
+      const { path } = begin(runId);
+      utimesSync(`${path}/run.json`, second, second);
+    }
+    expect(listJournals(root).map(({ runId }) => runId)).toEqual(["a", "c", "b"]);
+  });
+});
+
 describe("old journals", () => {
   const fake = (stamp: string, runId: string): string => {
     const path = `${root}/${stamp}-${runId}`;
@@ -204,7 +219,11 @@ describe("old journals", () => {
     expect(existsSync(`${root}/.new-1-1-dead`)).toBe(false);
     await old.end(ended);
     begin("later");
-    expect(listJournals(root).map(({ runId }) => runId)).toEqual(["now", "later", "six"]);
+    expect(
+      listJournals(root)
+        .map(({ runId }) => runId)
+        .sort(),
+    ).toEqual(["later", "now", "six"]);
   });
 
   test("beyond the most that are kept are removed, the oldest first", () => {

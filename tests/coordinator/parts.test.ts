@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { LatencyCounts } from "../../src/coordinator/latency.ts";
 import { resultObject } from "../../src/coordinator/ndjson.ts";
 import { unreportedResult } from "../../src/coordinator/outcome.ts";
 import { needsOf, type Surroundings, shortage } from "../../src/coordinator/preflight.ts";
@@ -7,6 +6,7 @@ import { progressText } from "../../src/coordinator/progress.ts";
 import { Queue } from "../../src/coordinator/queue.ts";
 import { SeqSet } from "../../src/coordinator/seqset.ts";
 import { joinBytes, LineTagger } from "../../src/coordinator/tagging.ts";
+import { LatencyCounts } from "../../src/message/latency.ts";
 
 describe("latencies", () => {
   test("have quantiles within one percent and the exact largest", () => {

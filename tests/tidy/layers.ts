@@ -43,7 +43,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   citty: ["cmd"],
   consola: ["cmd"],
   "fastest-levenshtein": ["message"],
-  valibot: ["config", "coordinator", "message"],
+  valibot: ["config", "coordinator", "message", "metrics"],
   "@valibot/to-json-schema": ["config"],
 };
 

@@ -1,5 +1,5 @@
 /** The lines of a file that is only ever appended to. What a death cut off at its end is no line. */
-import { readInto, seekTo } from "../os/file.ts";
+import { readInto, seekTo } from "./file.ts";
 
 const NEWLINE = 10;
 const CHUNK_BYTES = 256 * 1024;

@@ -20,10 +20,24 @@ export class LatencyCounts {
   /** Milliseconds; a clock that went backwards counts as 0. */
   add(ms: number): void {
     const value = Math.max(ms, 0);
-    const bucket = value < LEAST_MS ? 0 : 1 + Math.floor(Math.log(value / LEAST_MS) / GROWTH);
+    const bucket = bucketOf(value);
     this.buckets.set(bucket, (this.buckets.get(bucket) ?? 0) + 1);
     this.count++;
     this.max = Math.max(this.max, value);
+  }
+
+  /** How many there are. */
+  get total(): number {
+    return this.count;
+  }
+
+  /** How many are at most `ms`, exact to 1 %. */
+  upTo(ms: number): number {
+    if (ms >= this.max) return this.count;
+    const last = bucketOf(ms);
+    let sum = 0;
+    for (const [bucket, count] of this.buckets) if (bucket <= last) sum += count;
+    return sum;
   }
 
   /** Milliseconds, to the microsecond; all 0 if nothing was added. */
@@ -40,5 +54,7 @@ export class LatencyCounts {
     return { p50: at(0.5), p95: at(0.95), p99: at(0.99), max: round(this.max) };
   }
 }
+
+const bucketOf = (ms: number): number => (ms < LEAST_MS ? 0 : 1 + Math.floor(Math.log(ms / LEAST_MS) / GROWTH));
 
 const round = (ms: number): number => Math.round(ms * 1000) / 1000;

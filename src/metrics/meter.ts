@@ -1,0 +1,189 @@
+/** Measures a run from its master: every event of its coordination becomes one of the metrics. It neither throws nor waits. */
+
+import { limits } from "../limits.ts";
+import type { ResultPayload } from "../message/protocol.ts";
+import { monotonicMs, unixSeconds } from "../os/clock.ts";
+import { type AlertEvent, type FailoverEvent, masterWriter, type RunStartedEvent, type RunTotals } from "./events.ts";
+import {
+  type BusFigures,
+  busPart,
+  type CountedDeliveries,
+  deliveryTotals,
+  processFigures,
+  rounded,
+  whereKnown,
+} from "./figures.ts";
+import { DurationHistogram, durationMetrics } from "./histogram.ts";
+import { MetricsLog, type MetricsLogOptions } from "./log.ts";
+
+export interface MeterOptions extends Omit<MetricsLogOptions, "writer"> {
+  readonly about: Omit<RunStartedEvent, "t" | "n" | "event">;
+  readonly intervalMs: number;
+  readonly busFigures: () => BusFigures;
+  /** What the bus occupies. */
+  readonly busBytes: () => number;
+}
+
+interface Waits {
+  readonly task: number;
+  readonly result: number;
+}
+
+interface Look {
+  readonly counts: RunTotals["tasks"];
+  readonly active: number;
+}
+
+interface Report extends RunTotals {
+  readonly delivery: CountedDeliveries;
+  readonly levels: { readonly mesh: CountedDeliveries; readonly hierarchical: CountedDeliveries };
+  readonly failovers: readonly unknown[];
+}
+
+const HELD_MOST = 3 * limits.metricsBatchEvents;
+
+export class RunMeter {
+  private readonly log: MetricsLog;
+  private readonly histograms = {
+    queue: new DurationHistogram(),
+    run: new DurationHistogram(),
+    result: new DurationHistogram(),
+  };
+  /** Results that have come since the last write, their waits and the Unix seconds: three entries for each. */
+  private held: (ResultPayload | Waits | undefined | number)[] = [];
+  private activeMost = 0;
+  private sampledMs = Number.NEGATIVE_INFINITY;
+  private sampledDone: number;
+
+  constructor(private readonly options: MeterOptions) {
+    this.log = new MetricsLog({ ...options, writer: masterWriter, fill: () => this.drain() });
+    this.sampledDone = options.about.earlier;
+    this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "run_started", ...options.about });
+  }
+
+  ready(coordinator: string, workers: number | undefined): void {
+    this.drain();
+    const whom = workers === undefined ? { coordinator } : { coordinator, workers };
+    this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "coordinator_ready", ...whom });
+  }
+
+  /** Called for each attempt of a run: what can be done for many at once is done when they are written. */
+  attempt(result: ResultPayload, waits: Waits | undefined): void {
+    this.held.push(result, waits, unixSeconds());
+    const { length } = this.held;
+    if (length === 3) this.log.wake();
+    else if (length >= HELD_MOST) this.log.flush();
+  }
+
+  failover({ coordinator, epoch, cause, adopted, reassigned }: Omit<FailoverEvent, "t" | "n" | "event">): void {
+    this.drain();
+    const what = { coordinator, epoch, cause, adopted, reassigned };
+    this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "failover", ...what });
+  }
+
+  alert(alert: Omit<AlertEvent, "t" | "n" | "event">): void {
+    this.drain();
+    this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "alert", ...alert });
+  }
+
+  /** The first one makes a sample, so that a short run has one; then there is one each interval. */
+  look({ counts, active }: Look): void {
+    this.activeMost = Math.max(this.activeMost, active);
+    const now = monotonicMs();
+    const elapsedMs = now - this.sampledMs;
+    if (elapsedMs < this.options.intervalMs) return;
+    const done = counts.completed + counts.failed + counts.timed_out + counts.cancelled;
+    const speed = Number.isFinite(elapsedMs)
+      ? { tasks_per_second: rounded(((done - this.sampledDone) * 1000) / elapsedMs) }
+      : undefined;
+    this.sampledMs = now;
+    this.drain();
+    this.sampledDone = done;
+    this.log.emit({
+      t: unixSeconds(),
+      n: this.log.next(),
+      event: "sample",
+      active,
+      done,
+      ...speed,
+      process: processFigures(),
+      bus_bytes: whereKnown(this.options.busBytes),
+      ...busPart(this.options.busFigures),
+    });
+  }
+
+  ended(report: Report): void {
+    this.drain();
+    const { status, topology, agents, coordination_time_ms, spawn_time_ms, tasks, latency_ms, resources, levels } =
+      report;
+    const { queue, run, result } = this.histograms;
+    this.log.emit({
+      t: unixSeconds(),
+      n: this.log.next(),
+      event: "run_ended",
+      status,
+      topology,
+      agents,
+      earlier: this.options.about.earlier,
+      coordination_time_ms,
+      spawn_time_ms,
+      tasks,
+      delivery: deliveryTotals(report.delivery),
+      levels: { mesh: deliveryTotals(levels.mesh), hierarchical: deliveryTotals(levels.hierarchical) },
+      latency_ms,
+      resources,
+      failovers: report.failovers.length,
+      active_most: this.activeMost,
+      process: processFigures(),
+      ...busPart(this.options.busFigures),
+      histograms: {
+        [durationMetrics.queue.name]: queue.durations(),
+        [durationMetrics.run.name]: run.durations(),
+        [durationMetrics.result.name]: result.durations(),
+      },
+    });
+    this.close();
+  }
+
+  /** For a run that broke off; nothing can be emitted afterwards. */
+  close(): void {
+    this.log.close();
+  }
+
+  /** Makes events of the results held. One loop without calls into smaller pieces: it never runs often enough to be compiled. */
+  private drain(): void {
+    const { held, log } = this;
+    const { queue, run, result: counted } = this.histograms;
+    if (held.length === 0) return;
+    this.held = [];
+    for (let at = 0; at < held.length; at += 3) {
+      const result = held[at] as ResultPayload;
+      const waits = held[at + 1] as Waits | undefined;
+      const agent = result.agent_id;
+      const run_ms = result.started_at > 0 ? rounded(result.run_time_ms) : undefined;
+      const queue_ms = waits === undefined ? undefined : rounded(waits.task);
+      const result_ms = waits === undefined ? undefined : rounded(waits.result);
+      if (run_ms !== undefined) run.add(run_ms);
+      if (queue_ms !== undefined) queue.add(queue_ms);
+      if (result_ms !== undefined) counted.add(result_ms);
+      // c3-w12 is of the team c3; a flat swarm has one team, and its agents are w1, w2, …
+      const member = agent.lastIndexOf("-w");
+      log.emit({
+        t: held[at + 2] as number,
+        n: log.next(),
+        event: "attempt",
+        task_id: result.task_id,
+        seq: result.seq,
+        attempt: result.attempt,
+        agent,
+        team: member > 0 ? agent.slice(0, member) : agent === "" ? "" : "c1",
+        reason: result.reason,
+        exit_code: result.exit_code,
+        // What is undefined is left out of the line.
+        queue_ms,
+        run_ms,
+        result_ms,
+      });
+    }
+  }
+}
