@@ -250,11 +250,13 @@ export function readMeta(dir: string): Meta {
 }
 
 function busesBelow(bases: readonly string[]): string[] {
-  return bases.flatMap((base) =>
-    listDirectory(base)
-      .filter((name) => !name.startsWith(".") && isBus(`${base}/${name}`))
-      .map((name) => `${base}/${name}`),
-  );
+  const found: string[] = [];
+  for (const base of bases) {
+    for (const name of listDirectory(base)) {
+      if (!name.startsWith(".") && isBus(`${base}/${name}`)) found.push(`${base}/${name}`);
+    }
+  }
+  return found;
 }
 
 /**

@@ -36,7 +36,7 @@ const paths = Object.keys(routes).join("  ");
 /** Undefined where there is nothing to look at for it: the answer is the same whatever the run does. */
 export function routeOf(target: string): Route | undefined {
   const path = target.split("?", 1)[0] as string;
-  return Object.hasOwn(routes, path) ? routes[path] : undefined;
+  return routes[path];
 }
 
 export const notFound = (target: string): HttpResponse =>

@@ -21,7 +21,7 @@
  * - Loads are no points, but for the looks named in `weave.ts`; loads from unmapped memory go unnoticed.
  * - Opening a bus's meta file is one step. Messages are not validated JSON of every kind, buses have one or two shards,
  *   segments 1 KiB. Listening bells (an event loop) are not simulated, waiting ones are.
- * - Damaged files, rosters (`roster.ts`, one writer each), `supersede`, and everything above the bus, are others' tests.
+ * - Damaged files, rosters and boards (`roster.ts`, `board.ts`, one writer each), `supersede`, and everything above the bus, are others' tests.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { seeded } from "../support/seed.ts";
