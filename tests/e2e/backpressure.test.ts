@@ -1,6 +1,8 @@
 /** Senders that outrun their readers: they wait, no swarm locks up, and nothing is lost. And agents that the machine has no room for. */
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type CommandOutcome, runCfn } from "../support/binary.ts";
+import { withOpenBus } from "../support/open-bus.ts";
 import { linesOf, until, withSwarm } from "../support/swarm.ts";
 
 const count = 1300;
@@ -163,3 +165,25 @@ test("marks that are none are refused", () =>
       expect(stderr).toContain(`${option} "${value}": expected a`);
     }
   }));
+
+test(
+  "a sender that is faster than a loaded machine permits waits, and is told so when its time is up",
+  () =>
+    withOpenBus(async (bus, dir) => {
+      bus.register({ id: "w", role: "worker" });
+      const send = (lines: number, timeout: string): Promise<CommandOutcome> => {
+        bus.permit(1);
+        const stdin = '{"to":"w","payload":1}\n'.repeat(lines);
+        return runCfn(["send", "--batch", "-", "--from", "a", "--bus", dir, "--timeout", timeout], { stdin });
+      };
+      const hasty = await send(9, "100ms");
+      expect(hasty.code).toBe(75);
+      expect(hasty.stderr).toMatch(/not accepted: \d messages to w: too fast \(1 messages a second of each sender/);
+      const accepted = linesOf(hasty.stdout).length;
+      expect(accepted).toBeWithin(1, 9);
+      const patient = await send(2, "30s");
+      expect(patient.code, patient.stderr).toBe(0);
+      expect(bus.depth("w", "data")).toBe(accepted + 2);
+    }),
+  60_000,
+);
