@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type BoardRead, phases } from "../../src/bus/board.ts";
+import { type BoardRead, runPhases } from "../../src/bus/board.ts";
 import type { Health } from "../../src/observe/judge.ts";
 import type { AgentView, HostView, RunView } from "../../src/observe/runview.ts";
 import { notFound, routeOf } from "../../src/serve/routes.ts";
@@ -7,7 +7,7 @@ import { notFound, routeOf } from "../../src/serve/routes.ts";
 const well: Health = { state: "healthy", reason: "at work" };
 const waits = { counts: Array.from({ length: 14 }, (_, n) => n), sumMs: 1234 };
 const board = {
-  phase: phases.indexOf("running"),
+  phase: runPhases.indexOf("running"),
   tasks_total: 10,
   tasks_read: 8,
   completed: 4,
