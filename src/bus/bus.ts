@@ -17,11 +17,13 @@ import { type Appended, append, type Parcel } from "./append.ts";
 import { audit } from "./audit.ts";
 import { makeBell, Ringer } from "./bell.ts";
 import { dropBlob, loadBlob, storeBlob } from "./blobs.ts";
+import { closeInboxesOf, isHostedElsewhere } from "./closing.ts";
 import type {
   AgentEntry,
   Bell,
   Bus,
   BusInfo,
+  Closed,
   Delivery,
   Lease,
   Registered,
@@ -130,6 +132,8 @@ class OpenBus implements Bus {
   private readonly routes = new Map<string, Route>();
   private lastRoute: Route | undefined;
   private closed = false;
+  /** The inboxes were closed by us: what we send is still taken. */
+  private late = false;
 
   constructor(dir: string) {
     const meta = readMeta(dir);
@@ -212,17 +216,19 @@ class OpenBus implements Bus {
     const { to } = draft;
     const chain = CHAIN[draft.chain ?? "data"];
     const sequence = draft.sequence ?? 0;
+    const { late } = this;
     if (text.length * 3 <= limits.recordBytes) {
-      return { msgId, shard, parcel: { to, chain, key, sequence, body: text, flags: 0, charge: 0 } };
+      return { msgId, shard, parcel: { to, chain, key, sequence, late, body: text, flags: 0, charge: 0 } };
     }
     const body = encoder.encode(text);
     assert(body.length <= limits.batchLineBytes, "a payload's size is validated at the edge");
     if (body.length <= limits.recordBytes) {
-      return { msgId, shard, parcel: { to, chain, key, sequence, body, flags: 0, charge: 0 } };
+      return { msgId, shard, parcel: { to, chain, key, sequence, late, body, flags: 0, charge: 0 } };
     }
     const stored = blobFits(shard, body.length) ? storeBlob(this.info.dir, body) : 0;
     if (typeof stored === "number") return { status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` };
-    return { msgId, shard, parcel: { to, chain, key, sequence, body: stored, flags: FLAG_BLOB, charge: body.length } };
+    const charge = body.length;
+    return { msgId, shard, parcel: { to, chain, key, sequence, late, body: stored, flags: FLAG_BLOB, charge } };
   }
 
   private route(from: string, to: string): Route {
@@ -391,6 +397,24 @@ class OpenBus implements Bus {
 
   has(id: string): boolean {
     return this.find(id) !== undefined;
+  }
+
+  closeInboxes(): Closed {
+    this.late = true;
+    const unread: string[] = [];
+    let accepted = 0;
+    for (const shard of this.allShards()) {
+      const closed = withShard(shard, () => closeInboxesOf(shard));
+      globalThis.crashPoint?.("closing.shard_done");
+      accepted += closed.accepted;
+      unread.push(...closed.unread);
+    }
+    return { accepted, unread };
+  }
+
+  isServed(id: string): boolean {
+    const found = this.find(id);
+    return found !== undefined && withShard(found.shard, () => isHostedElsewhere(found.shard, id));
   }
 
   agents(): AgentEntry[] {

@@ -60,6 +60,8 @@ export const H = {
   seal: 15,
   /** How often the lock has been taken, not sealed: while it rises, nobody is stopped holding the lock. */
   turns: 16,
+  /** Not zero once data messages are refused, not sealed: the run is ending (`closing.ts`). */
+  closing: 32,
 } as const;
 
 /** Values of `dirty`: true; under change, or left so by a death; known to be damaged. */
@@ -101,7 +103,8 @@ export const A = {
 
 /**
  * Words of a chain within its slot. `depth` is what readers may look at without the lock; `taken` is the inbox sequence up
- * to which everything has been taken.
+ * to which everything has been taken. The sequence goes on from one tenant of the slot to the next: so the sum over all slots is
+ * how many messages the shard has ever accepted, and a death can take nothing from it, nor damage that a record contradicts.
  */
 export const C = { words: 6, head: 0, tail: 1, depth: 2, sequence: 3, taken: 4, seal: 5 } as const;
 

@@ -191,6 +191,22 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     ),
   ],
   [
+    "a slot's next tenant begins to count anew",
+    one(
+      "slots.ts",
+      "    words[chainAt + C.taken] = words[chainAt + C.sequence] as number;\n",
+      "    words[chainAt + C.taken] = words[chainAt + C.sequence] = 0;\n",
+    ),
+  ],
+  [
+    "the inboxes are closed without their shard's lock",
+    one("bus.ts", "withShard(shard, () => closeInboxesOf(shard))", "closeInboxesOf(shard)"),
+  ],
+  [
+    "a message is taken by inboxes that are closed",
+    one("append.ts", "shard.index.words[H.closing] !== 0 &&", "shard.index.words[H.closing] === 2 &&"),
+  ],
+  [
     "a half-made table of pairs is left",
     [
       ...one("pairs.ts", "if (other !== words[H.pairsNumber]) unlinkFile", "if (other !== number) unlinkFile"),
