@@ -17,6 +17,7 @@ const args = {
   master: { type: "positional", description: "the id of the master", value: agentId },
   parent: { type: "positional", description: "the pid of the master", value: whole(1, 2 ** 22) },
   workers: { type: "positional", description: "how many", value: whole(1, limits.agentsMax) },
+  grace: { type: "positional", description: "between TERM and KILL, ms", value: whole(0, limits.graceMsMax) },
   run: { type: "positional", description: "the run's id", value: agentId },
   bus: { type: "positional", description: "the bus directory", value: path },
   spool: { type: "positional", description: "the directory of output files", value: path },
@@ -34,11 +35,11 @@ export const coordinatorCommand: Command<typeof args> = {
     raiseDescriptors(limits.descriptorsPerProcess);
     const bus = openBus(args.bus);
     const seats = Array.from({ length: args.workers }, (_, n) => `${args.id}-w${n + 1}`);
-    const openHost = hosting(bus, args.run, args.spool, agentEnvironment(env), launchHere);
+    const openHost = hosting(bus, args.run, args.spool, agentEnvironment(env), args.grace, launchHere);
     const member = new Member({ bus, id: args.id, master: args.master, runId: args.run, seats, openHost });
     const abandoned = new Promise<number>((resolve) => {
       catchSignals(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {
-        void member.abandon(limits.killGraceMs).then(() => resolve(statusOfSignal(signal)));
+        void member.abandon(args.grace).then(() => resolve(statusOfSignal(signal)));
       });
     });
     const ended = member.run().then((how) => (how === "done" ? exitStatus.success : statusOf("refused")));

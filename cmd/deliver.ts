@@ -23,8 +23,8 @@ export function printer(json: boolean): OnAccepted {
  * Sends every draft, in order per recipient; `onAccepted` is called as each is accepted. Waits for space until none was
  * found for `timeoutMs`.
  *
- * @throws CfnError try_again, naming whose messages were not accepted; not_found for an agent that has gone; malformed for
- * a sequence number that skips some.
+ * @throws CfnError try_again, naming whose messages were not accepted; not_found for an agent that has gone; unavailable where
+ * the run is ending; malformed for a sequence number that skips some.
  */
 export async function deliver(
   bus: Bus,
@@ -63,8 +63,12 @@ export async function deliver(
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-function failure(bus: Bus, draft: Draft, sent: Extract<Sent, { status: "gone" | "gap" }>): CfnError {
+function failure(bus: Bus, draft: Draft, sent: Extract<Sent, { status: "gone" | "closed" | "gap" }>): CfnError {
   if (sent.status === "gone") return unknownAgent(bus, sent.to);
+  if (sent.status === "closed") {
+    const what = `not accepted: message to ${draft.to}: the run is ending and its bus takes no more messages`;
+    return new CfnError("unavailable", what, "nobody is left who would read it");
+  }
   return new CfnError(
     "malformed",
     `sequence ${draft.sequence} from ${draft.from} to ${draft.to} skips some: the next one is ${sent.expected}`,

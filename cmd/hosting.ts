@@ -7,7 +7,15 @@ import { limits } from "../src/limits.ts";
 import type { Launcher } from "../src/os/launch.ts";
 import { say } from "./log.ts";
 
-export function hosting(bus: Bus, runId: string, spool: string, env: Env, launcher: Launcher): OpenHost {
+/** `killGraceMs`: between TERM and KILL. */
+export function hosting(
+  bus: Bus,
+  runId: string,
+  spool: string,
+  env: Env,
+  killGraceMs: number,
+  launcher: Launcher,
+): OpenHost {
   return (request) =>
     createHost({
       ...request,
@@ -17,7 +25,7 @@ export function hosting(bus: Bus, runId: string, spool: string, env: Env, launch
       spool,
       env,
       outputBytesMax: limits.outputBytes,
-      killGraceMs: limits.killGraceMs,
+      killGraceMs,
       onWarning: (text) => void say("warn", text),
     });
 }

@@ -6,7 +6,6 @@ import { planShape } from "../src/coordinator/shape.ts";
 import { commandForEach } from "../src/coordinator/source.ts";
 import { sweepSpool } from "../src/coordinator/spool.ts";
 import { limits } from "../src/limits.ts";
-import { catchSignals } from "../src/os/signals.ts";
 import { isTerminal } from "../src/os/terminal.ts";
 import { coreCount } from "../src/os/usage.ts";
 import { endAtBug } from "./bug.ts";
@@ -15,10 +14,11 @@ import { say } from "./log.ts";
 import { onBus } from "./runbus.ts";
 import { placeForBus, runTimeLimit } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
+import { Ending } from "./runending.ts";
 import { openFiles } from "./runfiles.ts";
 import { runArgs } from "./runoptions.ts";
 import { progressLine } from "./runprogress.ts";
-import { swarmOf } from "./runswarm.ts";
+import { drainOf, swarmOf } from "./runswarm.ts";
 import { undertake } from "./undertake.ts";
 import type { Undertaking } from "./undertaking.ts";
 
@@ -57,8 +57,19 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const progress = progressLine(args.progress);
 
   const busDir = `${base.dir}/run-${runId}`;
-  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs: args.timeout, runTimeMs };
-  let caught = 0;
+  const graceMs = limits.killGraceMs;
+  const run = {
+    runId,
+    shape,
+    source,
+    oneTaskEach: !taskList,
+    retries,
+    halt,
+    timeoutMs: args.timeout,
+    runTimeMs,
+    graceMs,
+  };
+  const ending = new Ending(graceMs);
   const system = {
     tmp: env["TMPDIR"],
     path: env["PATH"],
@@ -69,21 +80,19 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   };
   const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
     const openOutput = files.outputFrom(spool);
-    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, warn });
+    const request = { bus, busDir, runId, shape, spool, env, graceMs, warn };
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
     const observers = progress === undefined ? [] : [progress.observer];
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
-    const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
-    const there = { busBytes, busDamaged, busIsThere, guardian };
-    const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onWarning: warn });
-    catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
-      swarm.stop("interrupted", caught === 0 ? limits.killGraceMs : 0);
-      caught ||= signal;
-    });
+    const opens = { openRecorder: files.openRecorder, openOutput, openSwarm: swarmOf(request) };
+    const there = { busBytes, busDamaged, busIsThere, drainInboxes: drainOf(request), guardian };
+    const onStop = (wantedMs: number | undefined): void => ending.asked(wantedMs);
+    const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onStop, onWarning: warn });
+    ending.ends((endMs) => swarm.stop("interrupted", endMs));
     return swarm.run();
   }).catch(files.giveUp);
   progress?.clear();
   await files.end(end);
-  return conclude(end, caught, earlier.seqs.size);
+  return conclude(end, ending.signal, earlier.seqs.size);
 }

@@ -2,11 +2,13 @@
 import { Adoption } from "../src/agent/adoption.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import type { Env } from "../src/bus/directory.ts";
-import { FlatSwarm } from "../src/coordinator/flat.ts";
+import { FlatSwarm, flatId } from "../src/coordinator/flat.ts";
 import { HybridSwarm, masterId } from "../src/coordinator/hybrid.ts";
+import type { RunOptions } from "../src/coordinator/master.ts";
 import type { Shape } from "../src/coordinator/shape.ts";
 import type { Fostering } from "../src/coordinator/succession.ts";
 import type { Swarm, SwarmEvents } from "../src/coordinator/swarm.ts";
+import { drainInboxes } from "../src/coordinator/undelivered.ts";
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import type { ResultPayload } from "../src/message/protocol.ts";
@@ -23,31 +25,53 @@ interface SwarmRequest {
   readonly shape: Shape;
   readonly spool: string;
   readonly env: Env;
+  /** Between TERM and KILL. */
+  readonly graceMs: number;
   readonly warn: (text: string) => void;
 }
 
+/** Takes, when all agents have ended, the messages that nobody has read. */
+export function drainOf({ bus, runId, shape }: SwarmRequest): RunOptions["drainInboxes"] {
+  return (keep) => drainInboxes(bus, shape.topology === "flat" ? flatId : masterId, runId, keep);
+}
+
 export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
-  const { bus, runId, shape, spool, env, warn } = request;
+  const { bus, runId, shape, spool, env, graceMs, warn } = request;
   if (shape.topology === "flat") {
     return (events) =>
-      new FlatSwarm(bus, runId, shape.workers, hosting(bus, runId, spool, env, new LaunchThread()), events);
+      new FlatSwarm(bus, runId, shape.workers, hosting(bus, runId, spool, env, graceMs, new LaunchThread()), events);
   }
   const startCoordinator = coordinatorStarter(request);
-  const { outputBytes: outputBytesMax, killGraceMs } = limits;
+  const { outputBytes: outputBytesMax } = limits;
   const openFostering = (onResult: (result: ResultPayload) => void): Fostering =>
-    new Adoption({ bus, spool, outputBytesMax, killGraceMs, onResult });
+    new Adoption({ bus, spool, outputBytesMax, killGraceMs: graceMs, onResult });
   const options = { bus, runId, teams: shape.teams, startCoordinator, openFostering, onWarning: warn };
   return (events) => new HybridSwarm(options, events);
 }
 
-function coordinatorStarter({ busDir, runId, spool, env }: SwarmRequest): (id: string, workers: number) => Spawned {
+function coordinatorStarter({
+  busDir,
+  runId,
+  spool,
+  env,
+  graceMs,
+}: SwarmRequest): (id: string, workers: number) => Spawned {
   const program = ownExecutable();
   if (program === undefined)
     throw new CfnError("unavailable", "a hybrid swarm needs the compiled cfn", "npm run build");
   const environment = environmentBlock(coordinatorEnvironment(env, runId));
   return (id, workers) =>
     spawnProgram({
-      argv: [program, "coordinator", id, masterId, String(process.pid), String(workers), runId, busDir, spool],
+      argv: [
+        program,
+        "coordinator",
+        id,
+        masterId,
+        ...[process.pid, workers, graceMs].map(String),
+        runId,
+        busDir,
+        spool,
+      ],
       environment,
       stdin: "/dev/null",
       // Nothing but warnings comes from it.

@@ -9,7 +9,7 @@ import { limits } from "../limits.ts";
 import { type ResultPayload, spoolPath, type TaskPayload } from "../message/protocol.ts";
 import { signalGroup } from "../os/signals.ts";
 import { Deadlines } from "./deadlines.ts";
-import { type Ending, endingOf } from "./ending.ts";
+import { AGENT_STOPPED, type Ending, endingOf } from "./ending.ts";
 import { Execution, type Times } from "./execution.ts";
 import { FloodGuard, fileBytes } from "./flood.ts";
 import { resultOf } from "./result.ts";
@@ -37,7 +37,7 @@ export class Adoption {
   readonly #options: AdoptionOptions;
   readonly #states: StateFiles;
   readonly #deadlines = new Deadlines();
-  readonly #running = new Map<Execution, TaskPayload>();
+  readonly #running = new Map<Execution, { readonly agentId: string; readonly task: TaskPayload }>();
   #flood: FloodGuard | undefined;
   #tick: ReturnType<typeof setInterval> | undefined;
 
@@ -72,7 +72,7 @@ export class Adoption {
       return false;
     }
     if (this.#running.size === 0) this.#watchOutput();
-    this.#running.set(execution, task);
+    this.#running.set(execution, { agentId, task });
     return true;
   }
 
@@ -81,12 +81,18 @@ export class Adoption {
     for (const execution of [...this.#running.keys()]) execution.end("cancelled", "the swarm was stopped", graceMs);
   }
 
+  /** The same for one agent, if it is among them. */
+  end(agentId: string, graceMs = this.#options.killGraceMs): void {
+    for (const [execution, one] of [...this.#running])
+      if (one.agentId === agentId) execution.end("cancelled", AGENT_STOPPED, graceMs);
+  }
+
   #watchOutput(): void {
     const { spool, outputBytesMax } = this.#options;
     this.#flood ??= new FloodGuard(spool, outputBytesMax);
     this.#tick = setInterval(() => {
       if (this.#flood?.tick() !== true) return;
-      for (const [execution, task] of this.#running) {
+      for (const [execution, { task }] of this.#running) {
         const excess = this.#flood.excess(this.#files(task));
         if (excess !== undefined) execution.end("output_limit", excess, 0);
       }

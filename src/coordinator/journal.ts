@@ -7,6 +7,7 @@
  *     owner      locked while somebody works on the run
  *     results    a line per task that has its final result (`record.ts`), only ever appended to; one line for the end
  *     tasks      the list itself, where it came by a pipe: its bytes as they were read, written before their tasks run
+ *     undelivered.jsonl   messages that nobody had read when the run ended, whole (`undelivered.ts`); only where there are any
  *
  * Order of effects, for each task: its output is printed or stored, then its line is written here, then its line in the
  * joblog. So the output of a recorded task is never lost, and a task whose master died in between runs once more. With
@@ -26,6 +27,7 @@ import { removeTree } from "../os/tree.ts";
 import { truncateFile } from "../os/truncate.ts";
 import { type HeldFolder, makeJournal } from "./journalfolder.ts";
 import { journalLine, type RunEnded } from "./record.ts";
+import { visitWholeLines } from "./wholelines.ts";
 
 export interface TaskFile {
   readonly path: string;
@@ -66,6 +68,10 @@ class Appended {
     this.length = fileSize(fd);
   }
 
+  get bytes(): number {
+    return this.length;
+  }
+
   /** Why it could not; undefined if it could. */
   append(bytes: Uint8Array): string | undefined {
     const wrote = writeAll(this.fd, bytes);
@@ -87,6 +93,7 @@ export class Journal {
   readonly ownerFd: number;
   private readonly results: Appended;
   private readonly copy: Appended | undefined;
+  private undelivered: Appended | undefined;
   private copied = 0;
   private lastByte = NEWLINE;
   private failed = false;
@@ -124,6 +131,20 @@ export class Journal {
     this.write(journalLine({ input_ended: { bytes: this.copied } }));
   };
 
+  /** Adds whole lines to the messages that nobody has read. Where they are; undefined if they could not be written, or are too many. */
+  keepUndelivered(lines: string): string | undefined {
+    try {
+      this.undelivered ??= openLines(`${this.folder.path}/undelivered.jsonl`);
+    } catch (error) {
+      if (!(error instanceof CfnError)) throw error;
+      return undefined;
+    }
+    const { path, bytes } = this.undelivered;
+    const more = encoder.encode(lines);
+    if (bytes + more.length > limits.undeliveredBytes || this.undelivered.append(more) !== undefined) return undefined;
+    return path;
+  }
+
   /** The run ends in order. Waits for the disk no longer than `limits.journalSyncWaitMs`, and a short run not at all. */
   async end(end: RunEnded["end"]): Promise<void> {
     globalThis.crashPoint?.("journal.ending");
@@ -138,6 +159,7 @@ export class Journal {
     }
     closeFile(this.results.fd);
     if (this.copy !== undefined) closeFile(this.copy.fd);
+    if (this.undelivered !== undefined) closeFile(this.undelivered.fd);
     closeFile(this.ownerFd);
   }
 
@@ -186,6 +208,15 @@ function open(path: string): Appended {
   const fd = openFile(path, APPEND, 0o600);
   if (fd < 0) throw new CfnError("cannot_create", `cannot use ${path}: ${errorText(-fd)}`);
   return new Appended(fd, path);
+}
+
+/** The same for one that an earlier execution of the run may have left with half a line at its end. */
+function openLines(path: string): Appended {
+  const file = open(path);
+  const whole = visitWholeLines(file.fd, 0, () => undefined);
+  if (whole === file.bytes) return file;
+  truncateFile(file.fd, whole);
+  return new Appended(file.fd, path);
 }
 
 /**

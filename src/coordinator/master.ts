@@ -15,12 +15,14 @@ import type { Guardian } from "./guardian.ts";
 import { LatencyCounts } from "./latency.ts";
 import type { RunObserver, Waits } from "./observer.ts";
 import type { Output } from "./output.ts";
+import { Patience } from "./patience.ts";
 import type { Recorder } from "./recorder.ts";
 import { deliveryReports, type Failures, type RunReport } from "./report.ts";
 import type { Shape } from "./shape.ts";
 import type { TaskSource } from "./source.ts";
 import { taskPayload } from "./spec.ts";
 import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
+import { type KeepLines, type MessageCounts, noMessages } from "./undelivered.ts";
 
 export interface RunOptions {
   readonly runId: string;
@@ -33,6 +35,10 @@ export interface RunOptions {
   readonly timeoutMs: number | undefined;
   /** CFN_MAX_COORDINATION_TIME. */
   readonly runTimeMs: number | undefined;
+  /** Between TERM and KILL, where the run ends early. */
+  readonly graceMs: number;
+  /** Somebody wants the run to end, by `cfn stop`; without a grace, with this run's. */
+  readonly onStop: (graceMs: number | undefined) => void;
   readonly lineBuffer: boolean;
   readonly openSwarm: (events: SwarmEvents) => Swarm;
   readonly openRecorder: (retried: () => number, onFailure: (error: unknown) => void) => Recorder;
@@ -42,6 +48,8 @@ export interface RunOptions {
   readonly busBytes: (() => number) | undefined;
   /** In how many places the bus was found damaged. */
   readonly busDamaged: () => number;
+  /** Closes the bus to messages, and takes those that nobody has read. */
+  readonly drainInboxes: (keep: KeepLines) => Promise<MessageCounts>;
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
   readonly guardian: Guardian;
@@ -70,6 +78,7 @@ export class Run {
   private readonly state: RunState;
   private readonly swarm: Swarm;
   private readonly output: Output;
+  private readonly patience: Patience;
   private readonly latency = { task: new LatencyCounts(), result: new LatencyCounts() };
   private readonly recorder: Recorder;
   private readonly failures: Failures;
@@ -89,6 +98,10 @@ export class Run {
   private turning = false;
   private lost = false;
   private closed = false;
+  /** Everything is out that could be printed. */
+  private isPrinted = false;
+  /** Nothing is left to stop. */
+  private ending = false;
   private changed: () => void = () => undefined;
   private over: () => void = () => undefined;
   private readonly peak = { bus: 0, fds: 0 };
@@ -103,6 +116,7 @@ export class Run {
         this.recorder.failover(failover);
         for (const observer of options.observers) observer.failover?.(failover);
       },
+      onStop: options.onStop,
       wantsTeams: () => this.state.wantsTeams,
     };
     this.swarm = options.openSwarm(events);
@@ -113,10 +127,11 @@ export class Run {
     this.failures = failures;
     this.failovers = [...failovers];
     this.firstAttempt = attempts + 1;
-    const { killGraceMs } = limits;
     const { firstAttempt } = this;
+    const killGraceMs = options.graceMs;
     this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier });
     this.output = options.openOutput(this.recorder, onFailure);
+    this.patience = new Patience(() => this.output.written);
   }
 
   /** Resolves when every task has its result and nothing of the run is left but its bus. */
@@ -128,7 +143,7 @@ export class Run {
     const timers = [setInterval(() => void this.turn(), limits.pollMs), setInterval(() => this.sample(), SAMPLE_MS)];
     if (lineBuffer) timers.push(setInterval(() => this.output.follow(this.state.underWay()), FOLLOW_MS));
     if (observers.length > 0) timers.push(setInterval(() => this.look(), limits.pollMs));
-    const limit = setTimeout(() => this.stop("timed_out", limits.killGraceMs), runTimeMs ?? 2 ** 31 - 1);
+    const limit = setTimeout(() => this.stop("timed_out", this.options.graceMs), runTimeMs ?? 2 ** 31 - 1);
     this.options.guardian.ready();
     this.swarm.start();
     await this.readTasks();
@@ -140,20 +155,28 @@ export class Run {
     clearTimeout(limit);
     for (const timer of timers) clearInterval(timer);
     globalThis.crashPoint?.("run.over");
-    await this.output.end();
+    await Promise.race([this.output.end().then(() => this.printed()), this.patience.over]);
+    this.patience.close();
     this.recorder.flush();
     this.sample();
     this.look();
+    this.ending = true;
     // Without a bus nobody can be asked to end: `finish` ends every descendant in any case.
     if (!this.lost) await this.swarm.end();
     globalThis.crashPoint?.("run.ended");
     return this.finish();
   }
 
-  /** Ends the run early. Called again with grace 0, it ends what still runs at once. */
+  /** Ends the run early. Called again, the shortest grace counts: with 0 it ends what still runs at once. */
   stop(why: "interrupted" | "timed_out", graceMs: number): void {
+    if (this.ending) return;
+    this.patience.limit(graceMs);
     this.handle({ type: "stop", why, graceMs });
     void this.turn();
+  }
+
+  private printed(): void {
+    this.isPrinted = true;
   }
 
   private async readTasks(): Promise<void> {
@@ -274,7 +297,7 @@ export class Run {
   private fail(error: unknown): void {
     if (this.failure !== undefined) return;
     this.failure = error;
-    this.stop("interrupted", limits.killGraceMs);
+    this.stop("interrupted", this.options.graceMs);
   }
 
   /** No result will come any more: the run ends here, and its processes with it. */
@@ -329,7 +352,20 @@ export class Run {
     for (const observer of this.options.observers) observer.look?.(look);
   }
 
-  private finish(): RunEnd {
+  /** All agents have ended: what they have not read of each other's messages. */
+  private async drainInboxes(): Promise<MessageCounts> {
+    if (this.lost) return noMessages;
+    try {
+      return await this.options.drainInboxes((lines) => this.recorder.keepUndelivered(lines));
+    } catch (error) {
+      // The bus was removed just now, or its space is gone.
+      if (!(error instanceof CfnError)) throw error;
+      this.options.onWarning(`messages of this run were not counted: ${error.message}`);
+      return noMessages;
+    }
+  }
+
+  private async finish(): Promise<RunEnd> {
     // Whoever is still to wake us finds no bus any more.
     this.closed = true;
     const { runId, shape } = this.options;
@@ -337,6 +373,7 @@ export class Run {
     const spared = pid > 0 ? [pid] : [];
     awaitDying(spared.length);
     const orphans = endDescendants(limits.endWaitMs, spared);
+    const messages = await this.drainInboxes();
     const { mesh, hierarchical } = this.swarm;
     const report: RunReport = {
       schema: "cfn.run/1",
@@ -352,6 +389,7 @@ export class Run {
       spawn_time_ms: rounded(Math.max(this.lastSpawn - this.firstSpawn, 0)),
       tasks: this.state.counts,
       ...deliveryReports(mesh, hierarchical),
+      messages,
       latency_ms: { task: this.latency.task.quantiles(), result: this.latency.result.quantiles() },
       resources: {
         peak_rss_bytes: peakRssBytes() + this.swarm.peakRssBytes,
@@ -366,8 +404,13 @@ export class Run {
       bus_damaged: this.options.busDamaged(),
     };
     for (const observer of this.options.observers) observer.ended?.(report);
-    const finished = this.listRead && report.tasks.cancelled === 0 && this.failure === undefined;
-    return { report, failure: this.failure, finished, left: orphans.left };
+    const { isPrinted, listRead, failure } = this;
+    if (!isPrinted) {
+      const remedy = "cfn run --resume runs them again";
+      this.options.onWarning(`nobody reads the output: tasks whose output is not out are not recorded; ${remedy}`);
+    }
+    const finished = listRead && isPrinted && report.tasks.cancelled === 0 && failure === undefined;
+    return { report, failure, finished, left: orphans.left };
   }
 }
 

@@ -22,6 +22,8 @@ export interface Fostering {
     readonly entry: RosterEntry;
   }): boolean;
   stop(graceMs: number): void;
+  /** The same for one agent, if it is among them. */
+  end(agentId: string, graceMs: number | undefined): void;
 }
 
 const none: RosterCounts = { expected: 0, delivered: 0, duplicates: 0 };

@@ -129,12 +129,20 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     ),
   ],
   [
-    "a slot's next tenant has the generation of the last one",
-    one(
-      "slots.ts",
-      "const generation = ((words[at + A.generation] as number) + 1) >>> 0;",
-      "const generation = words[at + A.generation] as number;",
-    ),
+    // Either alone keeps the last one's messages from being taken for the next one's.
+    "a slot's next tenant has the generation of the last one and counts anew",
+    [
+      ...one(
+        "slots.ts",
+        "const generation = ((words[at + A.generation] as number) + 1) >>> 0;",
+        "const generation = words[at + A.generation] as number;",
+      ),
+      ...one(
+        "slots.ts",
+        "    words[chainAt + C.taken] = words[chainAt + C.sequence] as number;\n",
+        "    words[chainAt + C.taken] = words[chainAt + C.sequence] = 0;\n",
+      ),
+    ],
   ],
   [
     "a segment that cannot be opened for now counts as gone",
