@@ -14,7 +14,7 @@ import { say } from "./log.ts";
 import { onBus } from "./runbus.ts";
 import { placeForBus, runTimeLimit } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
-import { Ending } from "./runending.ts";
+import { EarlyEnd } from "./runending.ts";
 import { openFiles } from "./runfiles.ts";
 import { runArgs } from "./runoptions.ts";
 import { progressLine } from "./runprogress.ts";
@@ -39,6 +39,8 @@ export const runCommand: Command<typeof runArgs> = {
 
 async function runSwarm(undertaking: Undertaking): Promise<number> {
   const { args, rest, env, runId, earlier, copy } = undertaking;
+  const graceMs = limits.killGraceMs;
+  const ending = new EarlyEnd(graceMs);
   const taskList = args.tasks !== undefined;
   const workersPerCoordinator = args["workers-per-coordinator"];
   const shape = planShape({ ...args, workersPerCoordinator, taskList, cores: coreCount() });
@@ -53,23 +55,11 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const place = placeForBus(base.dir);
   checkLimits(shape, place);
   const files = openFiles(undertaking);
-  const { "line-buffer": lineBuffer, retries = 0, halt = "never" } = args;
+  const { timeout: timeoutMs, "line-buffer": lineBuffer, retries = 0, halt = "never" } = args;
   const progress = progressLine(args.progress);
 
   const busDir = `${base.dir}/run-${runId}`;
-  const graceMs = limits.killGraceMs;
-  const run = {
-    runId,
-    shape,
-    source,
-    oneTaskEach: !taskList,
-    retries,
-    halt,
-    timeoutMs: args.timeout,
-    runTimeMs,
-    graceMs,
-  };
-  const ending = new Ending(graceMs);
+  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs, runTimeMs, graceMs };
   const system = {
     tmp: env["TMPDIR"],
     path: env["PATH"],
@@ -89,8 +79,9 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     const there = { busBytes, busDamaged, busIsThere, drainInboxes: drainOf(request), guardian };
     const onStop = (wantedMs: number | undefined): void => ending.asked(wantedMs);
     const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onStop, onWarning: warn });
+    const ended = swarm.run();
     ending.ends((endMs) => swarm.stop("interrupted", endMs));
-    return swarm.run();
+    return ended;
   }).catch(files.giveUp);
   progress?.clear();
   await files.end(end);

@@ -38,7 +38,7 @@ interface Wish {
 export const stopCommand: Command<typeof args> = {
   meta: { name: "stop", description: "End a run, or one agent of it, and wait for that" },
   args,
-  example: `cfn run --agents 2 -- sh -c 'sleep 60 & wait' & sleep 1; cfn stop; wait $!; echo "ended with $?"`,
+  example: `cfn run --agents 2 -- sleep 60 2>/dev/null & sleep 1; cfn stop; wait $!; echo "ended with $?"`,
   async run({ args, env }) {
     if (args.now && args.grace !== undefined)
       throw new CfnError("usage", "--now stands beside --grace", "give one of them");

@@ -2,7 +2,7 @@
 import { limits } from "../limits.ts";
 import { isSound } from "./audit.ts";
 import { compact, compactSome } from "./compact.ts";
-import { A, C, CHAIN, type ChainNumber, H, positionOf, R, recordBytes } from "./layout.ts";
+import { A, C, CHAIN, type ChainNumber, CLOSED, H, positionOf, R, recordBytes } from "./layout.ts";
 import { findPair, lastSequence, PAIRS_DAMAGED, type PairKey, recordSequence, reservePair } from "./pairs.ts";
 import {
   bodyBound,
@@ -66,7 +66,7 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
   const last = lastSequence(shard, known);
   const sequence = parcel.sequence === 0 ? last + 1 : parcel.sequence;
   if (sequence <= last) return { status: "duplicate", sequence };
-  if (chain === CHAIN.data && shard.index.words[H.closing] !== 0 && !parcel.late) return { status: "closed" };
+  if (chain === CHAIN.data && shard.index.words[H.closing] === CLOSED && !parcel.late) return { status: "closed" };
   if (sequence > last + 1) return { status: "gap", expected: last + 1 };
 
   const most = chain === CHAIN.data ? limits.inboxMessages : limits.controlMessages;

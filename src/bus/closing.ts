@@ -5,7 +5,7 @@
  * the word is set is all there will ever be.
  */
 import { audit } from "./audit.ts";
-import { C, CHAIN, H } from "./layout.ts";
+import { C, CHAIN, CLOSED, H } from "./layout.ts";
 import { freeHosting, isHostedHere, takeHosting } from "./leases.ts";
 import type { Shard } from "./shard.ts";
 import { chainWord, depthOf, findSlot, isTenanted, slotId, slotsUsed } from "./slots.ts";
@@ -13,7 +13,7 @@ import { chainWord, depthOf, findSlot, isTenanted, slotId, slotsUsed } from "./s
 /** Closes a shard, and adds up what is there. Under the lock. */
 export function closeInboxesOf(shard: Shard): { readonly accepted: number; readonly unread: string[] } {
   audit(shard);
-  Atomics.store(shard.index.words, H.closing, 1);
+  Atomics.store(shard.index.words, H.closing, CLOSED);
   const unread: string[] = [];
   let accepted = 0;
   for (let slot = 0; slot < slotsUsed(shard); slot++) {

@@ -60,9 +60,12 @@ export const H = {
   seal: 15,
   /** How often the lock has been taken, not sealed: while it rises, nobody is stopped holding the lock. */
   turns: 16,
-  /** Not zero once data messages are refused, not sealed: the run is ending (`closing.ts`). */
+  /** CLOSED once data messages are refused: the run is ending (`closing.ts`). Not sealed, but no damage makes it that. */
   closing: 32,
 } as const;
+
+/** What `closing` then is. */
+export const CLOSED = 0xc105_ed01;
 
 /** Values of `dirty`: true; under change, or left so by a death; known to be damaged. */
 export const CLEAN = 0;

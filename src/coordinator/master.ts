@@ -22,7 +22,7 @@ import type { Shape } from "./shape.ts";
 import type { TaskSource } from "./source.ts";
 import { taskPayload } from "./spec.ts";
 import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
-import { type KeepLines, type MessageCounts, noMessages } from "./undelivered.ts";
+import { type KeepLines, type MessageReport, noMessages } from "./undelivered.ts";
 
 export interface RunOptions {
   readonly runId: string;
@@ -49,7 +49,7 @@ export interface RunOptions {
   /** In how many places the bus was found damaged. */
   readonly busDamaged: () => number;
   /** Closes the bus to messages, and takes those that nobody has read. */
-  readonly drainInboxes: (keep: KeepLines) => Promise<MessageCounts>;
+  readonly drainInboxes: (keep: KeepLines) => Promise<MessageReport>;
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
   readonly guardian: Guardian;
@@ -353,7 +353,7 @@ export class Run {
   }
 
   /** All agents have ended: what they have not read of each other's messages. */
-  private async drainInboxes(): Promise<MessageCounts> {
+  private async drainInboxes(): Promise<MessageReport> {
     if (this.lost) return noMessages;
     try {
       return await this.options.drainInboxes((lines) => this.recorder.keepUndelivered(lines));

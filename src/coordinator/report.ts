@@ -8,7 +8,7 @@ import type { TaskCounts } from "./decide.ts";
 import type { Quantiles } from "./latency.ts";
 import type { Failover } from "./swarm.ts";
 import { addDeliveries, type DeliveryCounts, deliveryRate } from "./tally.ts";
-import type { MessageCounts } from "./undelivered.ts";
+import type { MessageReport } from "./undelivered.ts";
 
 interface DeliveryReport extends DeliveryCounts {
   /** Delivered over expected, both counted from ids seen by receivers; 1 where nothing was expected. */
@@ -36,7 +36,7 @@ export interface RunReport {
   readonly delivery: DeliveryReport;
   readonly levels: { readonly mesh: DeliveryReport; readonly hierarchical: DeliveryReport };
   /** What agents sent each other, and others on this run's bus: counted by the bus. */
-  readonly messages: MessageCounts;
+  readonly messages: MessageReport;
   readonly latency_ms: { readonly task: Quantiles; readonly result: Quantiles };
   readonly resources: { readonly peak_rss_bytes: number; readonly bus_bytes: number; readonly open_fds_max: number };
   readonly failures: readonly Failure[];

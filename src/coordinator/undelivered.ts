@@ -14,7 +14,7 @@ import { undeliveredType } from "../message/protocol.ts";
 import { monotonicMs } from "../os/clock.ts";
 
 /** The messages that agents sent each other. */
-export interface MessageCounts {
+export interface MessageReport {
   readonly accepted: number;
   /** Taken by their readers, and acknowledged. */
   readonly delivered: number;
@@ -29,7 +29,7 @@ export interface MessageCounts {
 }
 
 /** Where they are not counted. */
-export const noMessages: MessageCounts = {
+export const noMessages: MessageReport = {
   accepted: 0,
   delivered: 0,
   undelivered: 0,
@@ -48,7 +48,7 @@ const READ_BYTES = 1024 * 1024;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Closes the bus to data messages and takes every inbox to its last message. `id`: who returns them. */
-export async function drainInboxes(bus: Bus, id: string, runId: string, keep: KeepLines): Promise<MessageCounts> {
+export async function drainInboxes(bus: Bus, id: string, runId: string, keep: KeepLines): Promise<MessageReport> {
   const { accepted, unread } = bus.closeInboxes();
   globalThis.crashPoint?.("drain.closed");
   const returns = new Returns(bus, id, runId);
@@ -73,7 +73,7 @@ export async function drainInboxes(bus: Bus, id: string, runId: string, keep: Ke
 
 class Drain {
   undelivered = 0;
-  readonly listed: MessageCounts["undelivered_listed"][number][] = [];
+  readonly listed: MessageReport["undelivered_listed"][number][] = [];
   file: string | undefined;
 
   constructor(

@@ -212,7 +212,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ],
   [
     "a message is taken by inboxes that are closed",
-    one("append.ts", "shard.index.words[H.closing] !== 0 &&", "shard.index.words[H.closing] === 2 &&"),
+    one("append.ts", "shard.index.words[H.closing] === CLOSED &&", "shard.index.words[H.closing] === 2 &&"),
   ],
   [
     "a half-made table of pairs is left",
