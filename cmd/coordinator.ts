@@ -2,7 +2,7 @@
 import { openBus } from "../src/bus/bus.ts";
 import { Member } from "../src/coordinator/member.ts";
 import { limits } from "../src/limits.ts";
-import { launchHere } from "../src/os/launch.ts";
+import { LaunchInTurns } from "../src/os/launch.ts";
 import { raiseDescriptors } from "../src/os/rlimits.ts";
 import { catchSignals, SIGTERM } from "../src/os/signals.ts";
 import { becomeSubreaper, signalWhenParentDies } from "../src/os/subreaper.ts";
@@ -35,7 +35,7 @@ export const coordinatorCommand: Command<typeof args> = {
     raiseDescriptors(limits.descriptorsPerProcess);
     const bus = openBus(args.bus);
     const seats = Array.from({ length: args.workers }, (_, n) => `${args.id}-w${n + 1}`);
-    const openHost = hosting(bus, args.run, args.spool, agentEnvironment(env), args.grace, launchHere);
+    const openHost = hosting(bus, args.run, args.spool, agentEnvironment(env), args.grace, new LaunchInTurns());
     const member = new Member({ bus, id: args.id, master: args.master, runId: args.run, seats, openHost });
     const abandoned = new Promise<number>((resolve) => {
       catchSignals(["SIGTERM", "SIGINT", "SIGHUP"], (signal) => {

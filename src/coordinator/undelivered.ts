@@ -171,7 +171,6 @@ class Returns {
 
   private send(draft: Draft): void {
     if (this.bus.send(draft).status !== "accepted") return;
-    globalThis.crashPoint?.("drain.returned");
     this.sent.set(draft.to, (this.sent.get(draft.to) ?? 0) + 1);
   }
 

@@ -133,7 +133,6 @@ export const crashPoints = [
   "drain.closed",
   "drain.kept",
   "drain.taken",
-  "drain.returned",
   // A bus from its making to its end.
   "create.hidden",
   "create.parts",
