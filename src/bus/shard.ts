@@ -278,17 +278,24 @@ function waitForLock(shard: Shard): void {
 function unblock(shard: Shard, continued: boolean): boolean {
   const inode = statPath(`${shard.dir}/lock`)?.inode;
   if (inode === undefined) return false;
+  const named = Atomics.load(shard.index.words, H.holderPid);
+  const state = named === 0 ? undefined : processState(named)?.state;
+  // Who has said that it holds the lock, and is not stopped, only waits for a processor. The kernel is not asked then: /proc/locks
+  // makes every lock of the machine wait, and a crowd of hundreds that all read it would wait for nothing else.
+  if (state !== undefined && !isStopped(state) && hasOpen(named, inode)) return false;
   // The kernel's word first: a holder may be stopped before it has said who it is, or after it has taken that back.
   const holders = lockHolders(inode);
-  if (holders.length === 0) holders.push(Atomics.load(shard.index.words, H.holderPid));
+  if (holders.length === 0) holders.push(named);
   for (const pid of holders) {
-    const state = pid === 0 ? undefined : processState(pid)?.state;
-    if ((state !== "T" && state !== "t") || !hasOpen(pid, inode)) continue;
+    const now = pid === 0 ? undefined : processState(pid)?.state;
+    if (!isStopped(now) || !hasOpen(pid, inode)) continue;
     signalProcess(pid, continued ? SIGKILL : SIGCONT);
     return true;
   }
   return false;
 }
+
+const isStopped = (state: string | undefined): boolean => state === "T" || state === "t";
 
 function hasOpen(pid: number, inode: number): boolean {
   const files = `/proc/${pid}/fd`;
