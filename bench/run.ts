@@ -12,16 +12,26 @@
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { backpressureBench } from "./backpressure.bench.ts";
 import { baselineBench } from "./baseline.bench.ts";
 import { busBench } from "./bus.bench.ts";
 import { sendBench, startBench } from "./start.bench.ts";
 import { streamBench } from "./stream.bench.ts";
 import { machine } from "./support/machine.ts";
 import { runPeer } from "./support/peer.ts";
+import { runPressurePeer } from "./support/pressurePeer.ts";
 import { type Bench, meets, type Result, rowText, type Sizes, targetText, writeResult } from "./support/result.ts";
 import { swarmBench } from "./swarm.bench.ts";
 
-const benches: readonly Bench[] = [swarmBench, baselineBench, busBench, startBench, sendBench, streamBench];
+const benches: readonly Bench[] = [
+  swarmBench,
+  baselineBench,
+  busBench,
+  startBench,
+  sendBench,
+  streamBench,
+  backpressureBench,
+];
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -87,4 +97,5 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 if (process.argv[2] === "peer") runPeer(process.argv.slice(3));
+else if (process.argv[2] === "pressure-peer") await runPressurePeer(process.argv.slice(3));
 else process.exitCode = await main(process.argv.slice(2));

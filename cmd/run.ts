@@ -16,7 +16,9 @@ import { placeForBus, runTimeLimit } from "./runchecks.ts";
 import { conclude } from "./runend.ts";
 import { EarlyEnd } from "./runending.ts";
 import { openFiles } from "./runfiles.ts";
+import { gateOf } from "./rungate.ts";
 import { runArgs } from "./runoptions.ts";
+import { pacing } from "./runpacing.ts";
 import { progressLine } from "./runprogress.ts";
 import { drainOf, swarmOf } from "./runswarm.ts";
 import { undertake } from "./undertake.ts";
@@ -45,6 +47,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const workersPerCoordinator = args["workers-per-coordinator"];
   const shape = planShape({ ...args, workersPerCoordinator, taskList, cores: coreCount() });
   const runTimeMs = runTimeLimit(env);
+  const gate = gateOf(args, warn);
   const base = busBase(env);
   if (base.warning !== undefined) warn(base.warning);
   const source =
@@ -59,7 +62,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const progress = progressLine(args.progress);
 
   const busDir = `${base.dir}/run-${runId}`;
-  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs, runTimeMs, graceMs };
+  const run = { runId, shape, source, oneTaskEach: !taskList, retries, halt, timeoutMs, runTimeMs, graceMs, gate };
   const system = {
     tmp: env["TMPDIR"],
     path: env["PATH"],
@@ -72,7 +75,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     const openOutput = files.outputFrom(spool);
     const request = { bus, busDir, runId, shape, spool, env, graceMs, warn };
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const observers = progress === undefined ? [] : [progress.observer];
+    const observers = [...(progress === undefined ? [] : [progress.observer]), ...pacing(bus, limits.senderPerSecond)];
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm: swarmOf(request) };

@@ -1,8 +1,9 @@
 /** The options of `cfn run`. */
 import { hybridFromWorkers } from "../src/coordinator/shape.ts";
 import { limits } from "../src/limits.ts";
+import { coreCount } from "../src/os/usage.ts";
 import type { Args } from "./command.ts";
-import { duration, path, runId, whole } from "./values.ts";
+import { decimal, duration, path, runId, size, whole } from "./values.ts";
 
 export const runArgs = {
   agents: {
@@ -58,6 +59,24 @@ export const runArgs = {
     bare: true,
     description: "alone: finish a killed run; else skip what --joblog has",
     value: runId,
+  },
+  memfree: {
+    type: "string",
+    valueHint: "SIZE",
+    description: "start no agent while less memory is available",
+    value: size(1, 2 ** 50),
+  },
+  load: {
+    type: "string",
+    valueHint: "N|P%",
+    description: "start no agent above this load average (P% of the cores)",
+    value: decimal(limits.agentsMax, coreCount),
+  },
+  pressure: {
+    type: "string",
+    valueHint: "PERCENT",
+    description: "start no agent above this pressure (/proc/pressure)",
+    value: decimal(100),
   },
   tag: { type: "boolean", description: "each line begins with its task" },
   "keep-order": { type: "boolean", alias: "k", description: "output, and joblog, in the order of the tasks" },

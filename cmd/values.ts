@@ -3,7 +3,7 @@ import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import { senderOf } from "../src/message/ids.ts";
 import { isAgentId, isMessageType } from "../src/message/message.ts";
-import { formatDuration, parseDurationMs, parseWhole } from "../src/message/quantity.ts";
+import { formatBytes, formatDuration, parseBytes, parseDurationMs, parseWhole } from "../src/message/quantity.ts";
 import type { Arg, ValueType } from "./command.ts";
 
 const within = (value: number | undefined, least: number, most: number): number | undefined =>
@@ -25,6 +25,30 @@ export function duration(leastMs = 0, mostMs: number = limits.timeoutMsMax): Val
       return `a duration from ${formatDuration(leastMs)} to ${formatDuration(mostMs)}, like 500ms, 5s, 2m or 8h`;
     },
     read: (text) => within(parseDurationMs(text), leastMs, mostMs),
+  };
+}
+
+/** Reads as bytes. */
+export function size(leastBytes: number, mostBytes: number): ValueType<number> {
+  return {
+    get expects() {
+      return `a size from ${formatBytes(leastBytes)} to ${formatBytes(mostBytes)}, like 512MiB or 2GiB`;
+    },
+    read: (text) => within(parseBytes(text), leastBytes, mostBytes),
+  };
+}
+
+/** A number with decimals, or with % behind it that share of `whole`. */
+export function decimal(most: number, whole?: () => number): ValueType<number> {
+  const percent = whole === undefined ? "" : ", or P% of the cores";
+  return {
+    expects: `a number above 0, at most ${most}${percent}`,
+    read: (text) => {
+      const match = /^([0-9]{1,9}(?:\.[0-9]{1,6})?)(%?)$/.exec(text);
+      if (match === null || (match[2] === "%" && whole === undefined)) return undefined;
+      const value = match[2] === "%" ? ((whole?.() ?? 0) * Number(match[1])) / 100 : Number(match[1]);
+      return value > 0 ? within(value, 0, most) : undefined;
+    },
   };
 }
 

@@ -30,8 +30,12 @@ export const limits = {
   inboxMessages: 1000,
   controlMessages: 16_384,
   inboxBytes: 16 * MiB,
+  /** What a bus may be made with. */
+  inboxMessagesMost: 100_000,
+  inboxBytesMost: 1024 * MiB,
   busBytes: 256 * MiB,
   busBytesLeast: 3 * MiB,
+  busBytesMost: 64 * 1024 * MiB,
   agentsPerShard: 8192,
   slotsPerGrowth: 128,
   pairsInitial: 512,
@@ -54,6 +58,30 @@ export const limits = {
   guestsSpread: 64,
   guestsMost: 4096,
   sendRetryMostMs: 100,
+
+  // Rings of senders that wait for each other (`bus/waits.ts`)
+  /** A sender that has found an inbox full for so long says for whom it waits, and looks so often whether that is a ring. */
+  ringAfterMs: 1000,
+  ringLookMs: 500,
+  /** Nothing has been taken from any inbox of a ring for so long. */
+  ringQuietMs: 2000,
+  /** Each further one of a ring gives up so much later. */
+  ringRankMs: 2000,
+  /** Waiting agents that are looked at, and recipients that each of them names. */
+  ringMost: 256,
+  ringRecipients: 32,
+
+  // Data messages a second that a loaded machine permits each sender. 0 is no limit: the start of 708 agents alone puts
+  // nine tenths of its time under CPU pressure, and a limit by default would slow the run that it is to protect.
+  senderPerSecond: 0,
+  /** No load brings it below this: as often as a sender that waits for space tries in any case. */
+  senderPerSecondLeast: 10,
+  senderPerSecondMost: 100_000,
+  /** The pressure from which it falls. */
+  pacingFromPercent: 50,
+  pacingMs: 1000,
+  /** A limit that nobody has renewed for so long is none: whoever set it is dead. */
+  pacingFreshMs: 5000,
 
   // Swarm
   agentsMax: 20_000,
@@ -113,6 +141,12 @@ export const limits = {
   endWaitMs: 1000,
   homeRetryMs: 5,
   homeWaitMs: 2000,
+
+  /** Between closing and opening again, as a share of the mark. */
+  admissionMargin: 0.1,
+  /** That no agent starts is said once it has lasted so long, and then so often. */
+  admissionWarnAfterMs: 5000,
+  admissionWarnEveryMs: 60_000,
 
   // Journals
   journalDays: 7,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Result } from "../bench/support/result.ts";
 import { cfnBinary, repositoryRoot, runCommand } from "./support/binary.ts";
 
-const names = ["swarm", "baseline", "bus", "start", "send", "stream"];
+const names = ["swarm", "baseline", "bus", "start", "send", "stream", "backpressure"];
 let results = "";
 
 const ofBench = (): string[] => readdirSync("/dev/shm").filter((name) => name.startsWith("cfn-bench-"));

@@ -2,6 +2,7 @@
 import { limits } from "../limits.ts";
 import { isSound } from "./audit.ts";
 import { compact, compactSome } from "./compact.ts";
+import { countOutcome } from "./counters.ts";
 import { A, C, CHAIN, type ChainNumber, CLOSED, H, positionOf, R, recordBytes } from "./layout.ts";
 import { findPair, lastSequence, PAIRS_DAMAGED, type PairKey, recordSequence, reservePair } from "./pairs.ts";
 import {
@@ -48,7 +49,10 @@ export function append(shard: Shard, parcel: Parcel): Appended {
   for (let repairs = 0; repairs < 3; repairs++) {
     const appended = isClean(shard) ? tryAppend(shard, parcel) : undefined;
     // A slot that is not what was written may be the recipient's.
-    if (appended !== undefined && (appended.status !== "gone" || isSound(shard))) return appended;
+    if (appended !== undefined && (appended.status !== "gone" || isSound(shard))) {
+      countOutcome(shard.index.words, appended);
+      return appended;
+    }
     repair(shard);
   }
   throw beyondRepair(shard);
@@ -69,16 +73,15 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
   if (chain === CHAIN.data && shard.index.words[H.closing] === CLOSED && !parcel.late) return { status: "closed" };
   if (sequence > last + 1) return { status: "gap", expected: last + 1 };
 
-  const most = chain === CHAIN.data ? limits.inboxMessages : limits.controlMessages;
   let words = shard.index.words;
   if (!isChainSealed(words, slotWord(slot), chain)) return undefined;
-  if ((words[chainWord(slot, chain) + C.depth] as number) >= most)
-    return { status: "full", what: "inbox", limit: `${most} messages` };
+  const depth = words[chainWord(slot, chain) + C.depth] as number;
+  if (depth >= (chain === CHAIN.data ? shard.inboxMessages : limits.controlMessages)) return inboxFull(shard, chain);
   if (
     chain === CHAIN.data &&
-    (words[slotWord(slot) + A.bytes] as number) + (parcel.charge || parcel.body.length) > limits.inboxBytes
+    (words[slotWord(slot) + A.bytes] as number) + (parcel.charge || parcel.body.length) > shard.inboxBytes
   ) {
-    return { status: "full", what: "inbox", limit: `${limits.inboxBytes} bytes` };
+    return { status: "full", what: "inbox", limit: `${shard.inboxBytes} bytes` };
   }
 
   globalThis.crashPoint?.("append.checked");
@@ -154,6 +157,13 @@ function isLastOf(
   const sequence = place.words[place.word + R.inboxSequence] as number;
   return isOfChain(place.words, place.word, slot, chain, generation) && !isLater(sequence, last);
 }
+
+export const inboxFull = (shard: Shard, chain: ChainNumber = CHAIN.data) =>
+  ({
+    status: "full",
+    what: "inbox",
+    limit: `${chain === CHAIN.data ? shard.inboxMessages : limits.controlMessages} messages`,
+  }) as const;
 
 const busFull = (shard: Shard): Appended => ({
   status: "full",

@@ -9,8 +9,16 @@ export type Sent =
   | { readonly status: "accepted"; readonly msgId: string; readonly sequence: number }
   /** The same sender already sent this sequence number (or a later one) to this recipient. Nothing was appended. */
   | { readonly status: "duplicate"; readonly msgId: string; readonly sequence: number }
-  /** Wait and try again: the recipient's inbox or the bus is at its bound. Nothing was appended. */
-  | { readonly status: "full"; readonly what: "inbox" | "bus"; readonly limit: string }
+  /**
+   * Wait and try again: the recipient's inbox or the bus is at its bound, or the sender at the rate that a loaded machine
+   * permits, which says after how many milliseconds it is not. Nothing was appended.
+   */
+  | {
+      readonly status: "full";
+      readonly what: "inbox" | "bus" | "rate";
+      readonly limit: string;
+      readonly retryMs?: number;
+    }
   /** No such agent is registered. */
   | { readonly status: "gone"; readonly to: string }
   /** The run is ending: its bus takes no further data message. */
@@ -97,6 +105,31 @@ export interface Closed {
   readonly unread: readonly string[];
 }
 
+/** What has happened on a bus since it was made, and how it stands. */
+export interface BusStats {
+  /** Times that this process found a shard's lock taken, how long it waited for it in all, and the longest of these waits. */
+  readonly lockWaits: number;
+  readonly lockWaitMs: number;
+  readonly lockWaitMostMs: number;
+  /** Attempts to send that were refused, of all processes: one that is repeated counts again. */
+  readonly refusedInboxFull: number;
+  readonly refusedBusFull: number;
+  readonly refusedRate: number;
+  readonly accepted: number;
+  /** Messages accepted and not yet acknowledged, data and control, in all inboxes. */
+  readonly depth: number;
+  /** The inbox that is nearest to its bound of messages; undefined where all are empty. */
+  readonly deepest: { readonly id: string; readonly depth: number; readonly limit: number } | undefined;
+}
+
+/** How an inbox's data is being read. */
+export interface Reading {
+  /** Somebody holds the lease. */
+  readonly leased: boolean;
+  /** Rises with each message that is taken. */
+  readonly taken: number;
+}
+
 export interface BusInfo {
   readonly dir: string;
   readonly shards: number;
@@ -116,6 +149,11 @@ export interface Bus {
   send(draft: Draft): Sent;
   /** Each shard's lock is taken once. Outcomes in the order of the drafts; per recipient, after the first refusal all are refused. */
   sendBatch(drafts: readonly Draft[]): Sent[];
+  /**
+   * From now on each sender may send so many data messages a second, and one second's worth at once; 0 for no limit. To be said
+   * again each `limits.pacingMs`: it lapses after `limits.pacingFreshMs`. Where there is no space to keep count there is no limit.
+   */
+  permit(perSecond: number): void;
   register(who: Registration): Registered;
   /** The same for many: each shard's lock is taken once. Outcomes in the order given; a refusal does not undo the others. */
   registerAll(all: readonly Registration[]): Registered[];
@@ -140,6 +178,8 @@ export interface Bus {
   closeInboxes(): Closed;
   /** Whether a living process other than this one hosts the id. */
   isServed(id: string): boolean;
+  /** Undefined if the id is not registered. */
+  reading(id: string): Reading | undefined;
   agents(): AgentEntry[];
   bell(): Bell;
   /** Removes what dead processes left: hosts, bells, blobs that no message names. */
@@ -149,6 +189,8 @@ export interface Bus {
    * of all. What was damaged is kept in its files `shards/NN/damaged-*`.
    */
   damaged(everywhere?: boolean): number;
+  /** Without any lock, in some ten microseconds per thousand agents: for whoever looks on each second. */
+  stats(): BusStats;
   /** What the bus's messages and index occupy: bytes. */
   bytes(): number;
   close(): void;

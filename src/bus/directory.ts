@@ -27,19 +27,10 @@ import { bootId, effectiveUid, isAlive, ownIdentity } from "../os/process.ts";
 import { randomId } from "../os/random.ts";
 import { listDirectory, removeTree } from "../os/tree.ts";
 import { LAYOUT } from "./layout.ts";
+import { type BusBounds, checkBounds, type Meta, metaText, parseMeta } from "./meta.ts";
 import { createShard } from "./shard.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
-
-export interface Meta {
-  readonly magic: "cfn-bus";
-  readonly layout: number;
-  readonly uuid: string;
-  readonly boot_id: string;
-  readonly shards: number;
-  readonly segment_bytes: number;
-  readonly bus_bytes: number;
-}
 
 const SHM = "/dev/shm";
 /** Begins the name of a run's bus; the run's id follows. */
@@ -168,23 +159,27 @@ function isClaimed(dir: string): boolean {
 }
 
 /** How a bus is cut for the space there is: half of what is free, in few and small shards where that is little. */
-function plan(
-  space: Space,
-  options: { shards?: number; busBytes?: number },
-): Pick<Meta, "shards" | "segment_bytes" | "bus_bytes"> {
+function plan(space: Space, options: BusBounds): Omit<Meta, "magic" | "layout" | "uuid" | "boot_id"> {
   const half = Math.floor(space.freeBytes / 2);
   const busBytes = Math.min(options.busBytes ?? limits.busBytes, half);
   const roomy = busBytes >= limits.busBytes / 4;
   const shards = options.shards ?? (roomy ? limits.shardsDefault : busBytes >= 2 * limits.busBytesLeast ? 4 : 2);
-  return { shards, segment_bytes: roomy ? limits.segmentBytes : limits.segmentBytesSmall, bus_bytes: busBytes };
+  return {
+    shards,
+    segment_bytes: roomy ? limits.segmentBytes : limits.segmentBytesSmall,
+    bus_bytes: busBytes,
+    inbox_messages: options.inboxMessages ?? limits.inboxMessages,
+    inbox_bytes: options.inboxBytes ?? limits.inboxBytes,
+  };
 }
 
 /**
  * Makes a bus and claims it for this process. Does nothing but claim if it is there already.
  *
- * @throws CfnError refused for an unsafe directory, cannot_create or unavailable where there is no room or permission.
+ * @throws CfnError usage for a bound that no bus may have, refused for an unsafe directory, cannot_create or unavailable where there is no room or permission.
  */
-export function createBus(dir: string, options: { readonly shards?: number; readonly busBytes?: number } = {}): void {
+export function createBus(dir: string, options: BusBounds = {}): void {
+  checkBounds(options);
   const base = parentOf(dir);
   for (let attempt = 0; attempt < 20; attempt++) {
     secureDirectory(base);
@@ -222,7 +217,7 @@ export function createBus(dir: string, options: { readonly shards?: number; read
   throw new CfnError("cannot_create", `cannot create the bus ${dir}: others keep removing it`, "try again");
 }
 
-function build(dir: string, options: { readonly shards?: number; readonly busBytes?: number }): void {
+function build(dir: string, options: BusBounds): void {
   const space = fileSystemSpace(dir) as Space;
   const shape = plan(space, options);
   const meta: Meta = { magic: "cfn-bus", layout: LAYOUT, uuid: randomId(), boot_id: bootId(), ...shape };
@@ -241,24 +236,6 @@ function build(dir: string, options: { readonly shards?: number; readonly busByt
   closeFile(owner);
 }
 
-/** The file as written: one line of JSON whose last member is the checksum of the line without it. */
-function metaText(meta: Partial<Meta>): string {
-  const text = JSON.stringify(meta);
-  return `${text.slice(0, -1)},"crc":${Bun.hash.crc32(text)}}\n`;
-}
-
-/** What the file says; undefined unless it is to the byte what was written, by whichever version that has a checksum. */
-function parseMeta(text: string): Partial<Meta> | undefined {
-  try {
-    const { crc, ...meta } = JSON.parse(text) as Partial<Meta> & { crc?: number };
-    // The first layout had no checksum: it is told apart to name it.
-    if (crc === undefined && meta.layout === 1 && `${JSON.stringify(meta)}\n` === text) return meta;
-    return metaText(meta) === text ? meta : undefined;
-  } catch {
-    return undefined; // No JSON: said by the caller, with the other ways of not being a bus.
-  }
-}
-
 export const shardName = (n: number): string => String(n).padStart(2, "0");
 
 /** Whether there is a bus in this directory. */
@@ -271,29 +248,7 @@ export const isBus = (dir: string): boolean => statPath(`${dir}/meta`) !== undef
  */
 export function readMeta(dir: string): Meta {
   checkOwned(dir);
-  const text = readText(`${dir}/meta`, 4096);
-  const meta = text === undefined ? undefined : parseMeta(text);
-  if (meta?.magic === "cfn-bus" && meta.layout !== LAYOUT) {
-    throw new CfnError(
-      "unavailable",
-      `${dir} has layout ${meta.layout}, this cfn has ${LAYOUT}`,
-      "use one version of cfn on one bus",
-    );
-  }
-  const whole =
-    meta?.magic === "cfn-bus" &&
-    Number.isInteger(meta.shards) &&
-    (meta.shards as number) >= 1 &&
-    (meta.shards as number) <= limits.shardsMax &&
-    (meta.segment_bytes === limits.segmentBytes || meta.segment_bytes === limits.segmentBytesSmall) &&
-    Number.isInteger(meta.bus_bytes);
-  if (!whole)
-    throw new CfnError(
-      "unavailable",
-      `${dir} is not a bus: the file ${dir}/meta is ${text === undefined ? "missing or unreadable" : "damaged"}`,
-      "remove the directory and start the run again",
-    );
-  return meta as Meta;
+  return parseMeta(dir, readText(`${dir}/meta`, 4096));
 }
 
 /**

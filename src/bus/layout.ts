@@ -60,6 +60,17 @@ export const H = {
   seal: 15,
   /** How often the lock has been taken, not sealed: while it rises, nobody is stopped holding the lock. */
   turns: 16,
+  // Counts for whoever looks on (`counters.ts`), not sealed: nothing is decided by them.
+  refusedInboxFull: 17,
+  refusedBusFull: 18,
+  refusedRate: 19,
+  accepted: 20,
+  acceptedHigh: 21,
+  // The limit of the rate (`rates.ts`), not sealed: it is believed only while it is fresh.
+  /** Data messages a second that a sender may send; 0 for as many as it likes. */
+  permittedPerSecond: 22,
+  /** When that was said: the low word of the system's milliseconds. */
+  permittedAt: 23,
   /** CLOSED once data messages are refused: the run is ending (`closing.ts`). Not sealed, but no damage makes it that. */
   closing: 32,
 } as const;

@@ -6,7 +6,7 @@
  * starts walks the list of its ranges, which would otherwise be as long as the team.
  */
 import { limits } from "../limits.ts";
-import { tryLockByte, unlockByte } from "../os/lock.ts";
+import { isByteLocked, tryLockByte, unlockByte } from "../os/lock.ts";
 import type { ChainNumber } from "./layout.ts";
 import type { Shard } from "./shard.ts";
 
@@ -35,6 +35,9 @@ function free(shard: Shard, at: number): void {
 
 export const takeLease = (shard: Shard, slot: number, chain: ChainNumber): boolean => take(shard, byteOf(slot, chain));
 export const freeLease = (shard: Shard, slot: number, chain: ChainNumber): void => free(shard, byteOf(slot, chain));
+
+export const isLeased = (shard: Shard, slot: number, chain: ChainNumber): boolean =>
+  (held.get(shard)?.has(byteOf(slot, chain)) ?? false) || isByteLocked(shard.leasesFd, byteOf(slot, chain));
 
 /** True if nobody hosted the slot; this process does from now on. */
 export const takeHosting = (shard: Shard, slot: number): boolean => take(shard, byteOf(slot, HOST));

@@ -23,11 +23,18 @@ export interface Segment {
   readonly mapping: Mapping;
 }
 
-export interface Shard {
-  readonly dir: string;
+/** What a shard is told of its bus's bounds. */
+export interface ShardBounds {
   readonly segmentBytes: number;
   /** Segments and blobs of this shard together: bytes. */
   readonly bytesMost: number;
+  /** Of one inbox's data: messages, and their bytes. */
+  readonly inboxMessages: number;
+  readonly inboxBytes: number;
+}
+
+export interface Shard extends ShardBounds {
+  readonly dir: string;
   readonly lockFd: number;
   readonly indexFd: number;
   /** Byte ranges of this file are the leases and hosts' locks: `leases.ts`. */
@@ -100,12 +107,7 @@ export function createShard(dir: string): void {
 }
 
 /** Opens a shard. Throws unavailable if it is gone. What is in its index is looked at by `withShard`. */
-export function openShard(
-  dir: string,
-  segmentBytes: number,
-  bytesMost: number,
-  rebuild: (shard: Shard) => void,
-): Shard {
+export function openShard(dir: string, bounds: ShardBounds, rebuild: (shard: Shard) => void): Shard {
   const open = (name: string): number => {
     const fd = openFile(`${dir}/${name}`, O.RDWR);
     if (fd < 0) fail(`open ${dir}/${name}`, -fd);
@@ -128,8 +130,7 @@ export function openShard(
   }
   return {
     dir,
-    segmentBytes,
-    bytesMost,
+    ...bounds,
     lockFd: open("lock"),
     indexFd,
     leasesFd: open("leases"),
@@ -237,10 +238,21 @@ export const beyondRepair = (shard: Shard): CfnError =>
 /** Bound of a pause between two tries: short enough not to be noticed, long enough not to burn a core. */
 const PAUSE_MOST_MS = 4;
 
+/** This process's waits for locks that were not free at once. */
+export const lockWaits = { count: 0, ms: 0, mostMs: 0 };
+
 function waitForLock(shard: Shard): void {
+  const start = monotonicMs();
+  awaitTurn(shard, start);
+  const ms = monotonicMs() - start;
+  lockWaits.count++;
+  lockWaits.ms += ms;
+  lockWaits.mostMs = Math.max(lockWaits.mostMs, ms);
+}
+
+function awaitTurn(shard: Shard, start: number): void {
   // A critical section is a few microseconds: another core usually leaves it while we spin.
   for (let spin = 0; spin < 30; spin++) if (tryLockFile(shard.lockFd)) return;
-  const start = monotonicMs();
   let pause = 0.02;
   let suspectAt = start + limits.lockStoppedHolderMs;
   let continued = false;

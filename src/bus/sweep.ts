@@ -17,6 +17,7 @@ import { entryWord, placeOf } from "./segments.ts";
 import { repair, type Shard, withShard } from "./shard.ts";
 import { isTenanted, slotId, slotState, slotsUsed } from "./slots.ts";
 import { vacate } from "./tenancy.ts";
+import { sweepWaits } from "./waits.ts";
 
 export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
   const agents: string[] = [];
@@ -44,6 +45,7 @@ export function sweepBus(dir: string, shards: readonly Shard[]): Swept {
     globalThis.crashPoint?.("sweep.unstated");
     unlinkFile(`${dir}/agents/${id}`);
   }
+  sweepWaits(dir);
   return { agents, bells: sweepBells(dir), blobs: sweepBlobs(dir, blobs, named), damaged };
 }
 

@@ -34,6 +34,8 @@ export type RunEvent =
     }
   /** One of those held has no result after all. */
   | { readonly type: "untraced"; readonly attempt: Attempt }
+  /** As many more tasks may be given out until this is said again. */
+  | { readonly type: "admission"; readonly starts: number }
   /** The user or the time limit ends the run. Sent again with grace 0 for "at once". */
   | { readonly type: "stop"; readonly why: "interrupted" | "timed_out"; readonly graceMs: number };
 
@@ -75,6 +77,8 @@ export interface RunPolicy {
   readonly retries: number;
   readonly halt: Halt;
   readonly killGraceMs: number;
+  /** Nothing starts but what `admission` lets: coordinators are given no task ahead of a free worker. */
+  readonly gated?: boolean;
   /** Tasks that have their result from an earlier execution of this run. */
   /** The number of a task's first attempt, where it is not 1. */
   readonly firstAttempt?: number;
@@ -120,6 +124,8 @@ export class RunState {
   private stoppedFor: "interrupted" | "timed_out" | undefined;
   private tasksEnded = false;
   private readonly firstAttempt: number;
+  /** Tasks that may still be given out. */
+  private admitted: number;
 
   constructor(private readonly policy: RunPolicy) {
     for (const { id, workers } of policy.teams) {
@@ -129,6 +135,7 @@ export class RunState {
     }
     this.inOrder = [...this.teams.values()];
     this.firstAttempt = policy.firstAttempt ?? 1;
+    this.admitted = policy.gated === true ? 0 : Number.POSITIVE_INFINITY;
     if (policy.earlier === undefined) return;
     const { completed, failed, timed_out } = policy.earlier;
     Object.assign(this.tally, policy.earlier, { total: completed + failed + timed_out });
@@ -150,6 +157,11 @@ export class RunState {
   /** No further task is read. */
   get ending(): boolean {
     return this.mode !== "running";
+  }
+
+  /** Whether a task waits to be given out. */
+  get waits(): boolean {
+    return this.waiting.size > 0;
   }
 
   get active(): number {
@@ -200,6 +212,9 @@ export class RunState {
         if (out?.attempt === event.attempt.attempt) this.giveAnew(out);
         break;
       }
+      case "admission":
+        this.admitted = event.starts;
+        break;
       case "stop":
         this.stoppedFor ??= event.why;
         this.stop(event.graceMs, commands);
@@ -223,7 +238,9 @@ export class RunState {
   }
 
   private capacityOf(workers: number): number {
-    return this.policy.oneTaskEach || workers === 0 ? workers : workers + prefetch(workers);
+    return this.policy.oneTaskEach || this.policy.gated === true || workers === 0
+      ? workers
+      : workers + prefetch(workers);
   }
 
   /** What a team would still have been given goes to the others. */
@@ -326,7 +343,8 @@ export class RunState {
     if (this.mode !== "running") return;
     for (let entry = this.waiting.first; entry !== undefined; entry = this.waiting.first) {
       const chosen = this.leastLoaded(entry.attempt === this.firstAttempt);
-      if (chosen === undefined) return;
+      if (chosen === undefined || this.admitted <= 0) return;
+      this.admitted--;
       const { task, attempt, failures } = this.waiting.take() as Waiting;
       chosen.load++;
       if (attempt === this.firstAttempt) chosen.share--;

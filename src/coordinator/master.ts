@@ -11,6 +11,7 @@ import { reapNow } from "../os/reap.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
+import type { Gate } from "./gate.ts";
 import type { Guardian } from "./guardian.ts";
 import { LatencyCounts } from "./latency.ts";
 import type { RunObserver, Waits } from "./observer.ts";
@@ -39,6 +40,8 @@ export interface RunOptions {
   readonly graceMs: number;
   /** Somebody wants the run to end, by `cfn stop`; without a grace, with this run's. */
   readonly onStop: (graceMs: number | undefined) => void;
+  /** Lets agents start; undefined where no mark is set. */
+  readonly gate: Gate | undefined;
   readonly lineBuffer: boolean;
   readonly openSwarm: (events: SwarmEvents) => Swarm;
   readonly openRecorder: (retried: () => number, onFailure: (error: unknown) => void) => Recorder;
@@ -93,6 +96,8 @@ export class Run {
   private lastSpawn = 0;
   private countedMs = 0;
   private failure: unknown;
+  /** What the gate is closed for. */
+  private waitsFor: string | undefined;
   private total: number | undefined;
   private listRead = false;
   private turning = false;
@@ -107,7 +112,7 @@ export class Run {
   private readonly peak = { bus: 0, fds: 0 };
 
   constructor(private readonly options: RunOptions) {
-    const { shape, oneTaskEach, retries, halt } = options;
+    const { shape, oneTaskEach, retries, halt, gate } = options;
     const events: SwarmEvents = {
       onEvent: (event) => this.handle(event),
       onWake: () => void this.turn(),
@@ -128,8 +133,9 @@ export class Run {
     this.failovers = [...failovers];
     this.firstAttempt = attempts + 1;
     const { firstAttempt } = this;
+    const gated = gate !== undefined;
     const killGraceMs = options.graceMs;
-    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier });
+    this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier, gated });
     this.output = options.openOutput(this.recorder, onFailure);
     this.patience = new Patience(() => this.output.written);
   }
@@ -140,11 +146,12 @@ export class Run {
     const over = new Promise<void>((resolve) => {
       this.over = resolve;
     });
-    const timers = [setInterval(() => void this.turn(), limits.pollMs), setInterval(() => this.sample(), SAMPLE_MS)];
+    const timers = [setInterval(() => this.tick(), limits.pollMs), setInterval(() => this.sample(), SAMPLE_MS)];
     if (lineBuffer) timers.push(setInterval(() => this.output.follow(this.state.underWay()), FOLLOW_MS));
     if (observers.length > 0) timers.push(setInterval(() => this.look(), limits.pollMs));
     const limit = setTimeout(() => this.stop("timed_out", this.options.graceMs), runTimeMs ?? 2 ** 31 - 1);
     this.options.guardian.ready();
+    this.admit();
     this.swarm.start();
     await this.readTasks();
     this.handle({ type: "tasks_ended" });
@@ -243,6 +250,19 @@ export class Run {
       this.countedMs = monotonicMs();
       this.over();
     }
+  }
+
+  private tick(): void {
+    this.admit();
+    void this.turn();
+  }
+
+  private admit(): void {
+    const { gate } = this.options;
+    if (gate === undefined) return;
+    const { starts, waitsFor } = gate.look(monotonicMs(), this.state.waits);
+    this.waitsFor = waitsFor;
+    this.handle({ type: "admission", starts });
   }
 
   private handle(event: RunEvent): void {
@@ -348,7 +368,8 @@ export class Run {
     const { mesh, hierarchical } = this.swarm;
     const elapsedMs = monotonicMs() - this.startMs;
     const earlier = this.recorder.earlier.seqs.size;
-    const look = { counts, total: this.total, active, earlier, elapsedMs, mesh, hierarchical };
+    const waitsFor = this.state.waits ? this.waitsFor : undefined;
+    const look = { counts, total: this.total, active, earlier, elapsedMs, waitsFor, mesh, hierarchical };
     for (const observer of this.options.observers) observer.look?.(look);
   }
 

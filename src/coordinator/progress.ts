@@ -9,9 +9,11 @@ export interface ProgressView {
   /** How many of the results an earlier execution of the run had: they say nothing about its speed. */
   readonly earlier: number;
   readonly elapsedMs: number;
+  /** What tasks wait for that could start otherwise. */
+  readonly waitsFor?: string | undefined;
 }
 
-export function progressText({ counts, total, active, earlier, elapsedMs }: ProgressView): string {
+export function progressText({ counts, total, active, earlier, elapsedMs, waitsFor }: ProgressView): string {
   const unsuccessful = counts.failed + counts.timed_out + counts.cancelled;
   const done = counts.completed + unsuccessful;
   const perSecond = elapsedMs > 0 ? ((done - earlier) * 1000) / elapsedMs : 0;
@@ -19,6 +21,7 @@ export function progressText({ counts, total, active, earlier, elapsedMs }: Prog
   if (unsuccessful > 0) parts.push(`${unsuccessful} not successful`);
   parts.push(`${active} active`, `${perSecond.toFixed(perSecond < 10 ? 1 : 0)}/s`);
   if (total !== undefined && done > earlier && done < total) parts.push(`ETA ${clock((total - done) / perSecond)}`);
+  if (waitsFor !== undefined) parts.push(`waits for ${waitsFor}`);
   return parts.join(" · ");
 }
 

@@ -1,6 +1,21 @@
-/** Control groups, version 2: the only thing that holds every descendant, whatever it did to get away. */
+/** Control groups: those of version 2 are the only thing that holds every descendant, whatever it did to get away. */
 import { isWritable, readText, removeDirectory } from "./file.ts";
 import { listDirectory } from "./tree.ts";
+
+/** Directories of this process's control group and of those around it: version 2, and this controller of version 1. */
+export function controlGroups(controller: "pids" | "memory"): string[] {
+  const directories: string[] = [];
+  for (const line of (readText("/proc/self/cgroup") ?? "").split("\n")) {
+    const [hierarchy, controllers, group] = line.split(":");
+    if (group === undefined || (hierarchy !== "0" && controllers !== controller)) continue;
+    const root = hierarchy === "0" ? "/sys/fs/cgroup" : `/sys/fs/cgroup/${controller}`;
+    for (let path = group; ; path = path.slice(0, path.lastIndexOf("/"))) {
+      directories.push(root + (path === "/" ? "" : path));
+      if (path === "" || path === "/") break;
+    }
+  }
+  return directories;
+}
 
 /** Where the unified hierarchy is mounted, and which of its groups that mount shows as its root. */
 function mounted(): { readonly point: string; readonly root: string } | undefined {

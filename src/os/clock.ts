@@ -6,6 +6,15 @@ export function monotonicMs(): number {
   return performance.now();
 }
 
+const CLOCK_MONOTONIC = 1;
+const time = new BigInt64Array(2);
+
+/** Milliseconds of the system's monotonic clock, with decimals: the same in all processes, unlike `monotonicMs`. */
+export function systemMs(): number {
+  libc.clockGettime(CLOCK_MONOTONIC, pointerTo(time));
+  return Number(time[0]) * 1000 + Number(time[1]) / 1e6;
+}
+
 /** Unix time in seconds, with decimals. */
 export function unixSeconds(): number {
   return Date.now() / 1000;

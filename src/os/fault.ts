@@ -41,6 +41,9 @@ export const crashPoints = [
   "batch.between",
   "batch.unlocked",
   "batch.rung",
+  // A sender that has waited for room for a while says for whom.
+  "wait.begun",
+  "wait.written",
   // A new tail segment.
   "rotate.begun",
   "reserve.created",

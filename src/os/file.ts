@@ -157,6 +157,16 @@ export function makeSymlink(target: string, at: string): number {
   return libc.symlink(cString(target, 0), cString(at, 1)) < 0 ? failed() : 0;
 }
 
+const LINK_BYTES = 4096;
+let linkBuffer: Uint8Array | undefined;
+
+/** What a symbolic link says; undefined if there is none. */
+export function readSymlink(path: string): string | undefined {
+  linkBuffer ??= new Uint8Array(new ArrayBuffer(LINK_BYTES));
+  const length = libc.readlink(cString(path), pointerTo(linkBuffer), LINK_BYTES);
+  return length < 0 ? undefined : decoder.decode(linkBuffer.subarray(0, length));
+}
+
 export function unlinkFile(path: string): number {
   return libc.unlink(cString(path)) < 0 ? failed() : 0;
 }

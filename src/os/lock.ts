@@ -10,6 +10,7 @@ import { libc, pointerTo } from "./libc.ts";
 const EXCLUSIVE_NOW = 2 | 4;
 const SHARED_NOW = 1 | 4;
 const UNLOCK = 8;
+const F_OFD_GETLK = 36;
 const F_OFD_SETLK = 37;
 
 /** True if this open file now holds the lock. Never waits. */
@@ -50,6 +51,18 @@ function range(fd: number, type: number, at: number): boolean {
 /** Locks byte `at` of the file, whether or not it has that many. True if this open file now holds it. Never waits. */
 export function tryLockByte(fd: number, at: number): boolean {
   return range(fd, WRITE_LOCK, at);
+}
+
+/** Whether another open file has byte `at` locked. */
+export function isByteLocked(fd: number, at: number): boolean {
+  request.setInt16(0, WRITE_LOCK, true);
+  request.setUint32(8, at, true);
+  const asked = libc.fcntl(fd, F_OFD_GETLK, pointerTo(request)) === 0;
+  const found = request.getInt16(0, true) !== NO_LOCK;
+  // The kernel writes down whose lock it is, which the next request must not say.
+  request.setUint32(16, 1, true);
+  request.setUint32(24, 0, true);
+  return asked && found;
 }
 
 export function unlockByte(fd: number, at: number): void {

@@ -1,4 +1,5 @@
 /** How many more processes this one may start. */
+import { controlGroups } from "./cgroup.ts";
 import { readText } from "./file.ts";
 import { effectiveUid } from "./process.ts";
 import { resourceLimit } from "./rlimits.ts";
@@ -18,21 +19,6 @@ function numberIn(path: string): number | undefined {
   return text !== undefined && /^[0-9]+$/.test(text) ? Number(text) : undefined;
 }
 
-/** Directories of this process's control group and of those around it, version 2 and the pids controller of version 1. */
-function cgroups(): string[] {
-  const directories: string[] = [];
-  for (const line of (readText("/proc/self/cgroup") ?? "").split("\n")) {
-    const [hierarchy, controllers, group] = line.split(":");
-    if (group === undefined || (hierarchy !== "0" && controllers !== "pids")) continue;
-    const root = hierarchy === "0" ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids";
-    for (let path = group; ; path = path.slice(0, path.lastIndexOf("/"))) {
-      directories.push(root + (path === "/" ? "" : path));
-      if (path === "" || path === "/") break;
-    }
-  }
-  return directories;
-}
-
 function ownedProcesses(): number {
   const uid = effectiveUid();
   let count = 0;
@@ -47,7 +33,7 @@ function ownedProcesses(): number {
 /** The tightest of pids.max of the control groups, kernel.pid_max, kernel.threads-max and `ulimit -u`. */
 export function processRoom(): ProcessRoom {
   const rooms: ProcessRoom[] = [];
-  for (const directory of cgroups()) {
+  for (const directory of controlGroups("pids")) {
     const limit = numberIn(`${directory}/pids.max`);
     const current = numberIn(`${directory}/pids.current`);
     if (limit === undefined || current === undefined) continue;

@@ -362,3 +362,57 @@ describe("a coordinator whose agents have all been stopped one by one", () => {
     expect(dispatches(state.handle({ type: "hello", coordinator: "c1", workers: 1 }))).toEqual(["1.1>c1"]);
   });
 });
+
+describe("admission", () => {
+  const gated = (workers: number, more: Partial<RunPolicy> = {}): RunState =>
+    run({ gated: true, teams: [{ id: "c1", workers }], ...more });
+
+  test("nothing starts before the first look, not the first task either", () => {
+    const state = gated(2);
+    expect(dispatches(add(state, task(1)))).toEqual([]);
+    expect(state.waits).toBe(true);
+    expect(dispatches(state.handle({ type: "admission", starts: 4 }))).toEqual(["1.1>c1"]);
+    expect(state.waits).toBe(false);
+  });
+
+  test("as many start as were let, and the rest with the next look", () => {
+    const state = gated(10);
+    state.handle({ type: "admission", starts: 3 });
+    expect(dispatches(add(state, task(1), task(2), task(3), task(4), task(5)))).toHaveLength(3);
+    expect(dispatches(state.handle({ type: "admission", starts: 0 }))).toEqual([]);
+    expect(dispatches(state.handle({ type: "admission", starts: 9 }))).toEqual(["4.1>c1", "5.1>c1"]);
+  });
+
+  test("what runs goes on while it is closed, and its result is taken; what failed waits for its next attempt", () => {
+    const state = gated(2, { retries: 1 });
+    state.handle({ type: "admission", starts: 2 });
+    add(state, task(1), task(2), task(3));
+    state.handle({ type: "admission", starts: 0 });
+    expect(settled(state.handle({ type: "result", result: result(1) }))).toEqual(["1 exited"]);
+    const commands = state.handle({ type: "result", result: failed(2) });
+    expect(commands.map(({ type }) => type)).toEqual(["discard"]);
+    expect(dispatches(state.handle({ type: "admission", starts: 9 })).sort()).toEqual(["2.2>c1", "3.1>c1"]);
+  });
+
+  test("no task is given out ahead of a free worker: it would start though it is closed by then", () => {
+    const state = gated(8);
+    expect(state.room).toBe(8);
+    state.handle({ type: "admission", starts: 100 });
+    expect(dispatches(add(state, ...Array.from({ length: 12 }, (_, n) => task(n + 1))))).toHaveLength(8);
+  });
+
+  test("a run that is ended while it is closed has a result for each task", () => {
+    const state = gated(2);
+    add(state, task(1), task(2));
+    expect(settled(state.handle({ type: "stop", why: "timed_out", graceMs: 0 }))).toEqual([
+      "1 cancelled",
+      "2 cancelled",
+    ]);
+    expect(state.done).toBe(true);
+  });
+
+  test("without marks nothing is held up", () => {
+    const state = run({ teams: [{ id: "c1", workers: 2 }] });
+    expect(dispatches(add(state, task(1), task(2)))).toHaveLength(2);
+  });
+});

@@ -38,6 +38,9 @@ const batchTo = (scene: Scene, to: readonly string[], bytes?: number): Deed => (
 const receive = (max: number): Deed => ({ args: ["recv", "sink", "--max", `${max}`] });
 const agent = (id: string): Deed => ({ args: ["agent", id, "--", "true"], from: FROM });
 
+/** When an inbox that is full is read. */
+const makesRoom = new WeakMap<Scene, ReturnType<typeof setTimeout>>();
+
 export const scenarios: readonly Scenario[] = [
   {
     name: "the first message of a shard",
@@ -180,6 +183,23 @@ export const scenarios: readonly Scenario[] = [
       scene.send("early", "sink");
       return receive(2);
     },
+  },
+  {
+    name: "waiting for room in a full inbox",
+    points: ["wait.begun", "wait.written"],
+    victim: (scene) => {
+      // Only of one that has an inbox does anybody need to know.
+      scene.bus.register({ id: FROM, role: "guest" });
+      const full = scene.inbox();
+      scene.send("early", full, 40, scene.bus.info.inboxMessages);
+      const deed = sendTo(scene, full);
+      makesRoom.set(
+        scene,
+        setTimeout(() => scene.take(full, 1), 2000),
+      );
+      return { ...deed, args: [...deed.args.slice(0, -1), "10s"] };
+    },
+    after: (scene) => clearTimeout(makesRoom.get(scene)),
   },
   {
     name: "repairing what a dead sender left",

@@ -151,7 +151,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   [
     "a batch goes on behind a refused message",
     one(
-      "bus.ts",
+      "sending.ts",
       'if (outcome.status === "full" || outcome.status === "gap") refused',
       'if (outcome.status === "gap") refused',
     ),

@@ -109,6 +109,10 @@ export function unlinkFile(path: string): number {
   return 0;
 }
 
+/** No sender waits for long enough to leave a link. */
+export const readSymlink = (): string | undefined => undefined;
+export const makeSymlink = (): number => -E.NOSPC;
+
 export function makeDirectory(path: string): number {
   if ($k.files.has(path)) return -E.EXIST;
   $k.create(path, "directory");
@@ -190,6 +194,12 @@ export function tryLockByte(fd: number, at: number): boolean {
   return true;
 }
 
+export function isByteLocked(fd: number, at: number): boolean {
+  if (!tryLockByte(fd, at)) return true;
+  unlockByte(fd, at);
+  return false;
+}
+
 export function unlockByte(fd: number, at: number): void {
   const file = $k.file(fd);
   if (file.inode.byteLocks.get(at) === file) file.inode.byteLocks.delete(at);
@@ -197,6 +207,7 @@ export function unlockByte(fd: number, at: number): void {
 
 // clock.ts
 export const monotonicMs = (): number => $k.now;
+export const systemMs = (): number => $k.now;
 export const unixSeconds = (): number => 1;
 export function* sleepMs(ms: number): Steps<void> {
   if (ms <= 0) return;

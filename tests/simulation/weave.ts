@@ -19,6 +19,7 @@ const harmless = new Set([
   "E",
   "errorText",
   "monotonicMs",
+  "systemMs",
   "unixSeconds",
   "jitter",
   "randomId",
@@ -37,8 +38,8 @@ const looks = new Set(["depthOf", "isClean", "findSlot"]);
 const callbacks = new Set(["change", "collect", "rebuild", "decode", "find", "shardOf", "onRing", "visit", "isKept"]);
 const walking = new Set(["map", "forEach", "some", "filter"]);
 const changing = new Set(["store", "add", "sub", "and", "or", "xor", "exchange", "compareExchange"]);
-/** Element stores to what only the process itself sees. */
-const own = new Set(["outcomes", "copies", "this.shards", "last", "segment", "kept"]);
+/** Element stores to what only the process itself sees; `counts` is shared, but nothing is decided by it. */
+const own = new Set(["outcomes", "copies", "this.shards", "last", "segment", "kept", "counts"]);
 /** Rare paths: counted each time they begin, and favoured by deaths. */
 const counted = new Set([
   "moveRecord",
@@ -157,7 +158,9 @@ function stepOf(node: Node, { tree, path }: Source, system: ReadonlySet<string>,
   if (!is.isPropertyAccessExpression(callee)) return undefined;
   const name = callee.name.text;
   const object = callee.expression.getText(tree);
-  if (object === "Atomics") return changing.has(name) ? "atomic" : undefined;
+  if (object === "Atomics") {
+    return changing.has(name) && !own.has(node.arguments[0]?.getText(tree) ?? "") ? "atomic" : undefined;
+  }
   if ((name === "set" || name === "fill" || name === "copyWithin") && isShared(object)) return "copy";
   if (name === "encodeInto") return node.arguments[1]?.getText(tree) === "scratch" ? undefined : "encode";
   if (node.arguments.some((one) => yielding.functions.has(one) || yielding.declared.has(nameOf(one) ?? ""))) {
@@ -210,8 +213,8 @@ export function weave(sources: readonly Source[]): Map<string, string> {
 function weaveOne(source: Source, yielding: Yielding): string {
   const { text, tree, path } = source;
   const system = systemNames(source);
-  // Bells are hung without the lock, by design.
-  const ask = (target: string): string => (path.endsWith("bell.ts") ? "$k.p()" : `$k.s(${target})`);
+  // Bells are hung and rates kept without the lock, by design.
+  const ask = (target: string): string => (/(bell|rates)\.ts$/.test(path) ? "$k.p()" : `$k.s(${target})`);
   const start = (node: Node): number => node.getStart(tree);
 
   /** A node with what is in it woven. */

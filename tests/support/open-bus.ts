@@ -3,12 +3,10 @@
 import { openBus } from "../../src/bus/bus.ts";
 import type { Bus } from "../../src/bus/contract.ts";
 import { createBus, destroyBus } from "../../src/bus/directory.ts";
+import type { BusBounds } from "../../src/bus/meta.ts";
 import { withBusBase } from "./bus.ts";
 
-export function withOpenBus<T>(
-  use: (bus: Bus, dir: string) => T | Promise<T>,
-  options: { readonly shards?: number; readonly busBytes?: number } = {},
-): Promise<T> {
+export function withOpenBus<T>(use: (bus: Bus, dir: string) => T | Promise<T>, options: BusBounds = {}): Promise<T> {
   return withBusBase(async (base) => {
     const dir = `${base}/one`;
     createBus(dir, options);
