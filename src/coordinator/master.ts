@@ -16,7 +16,7 @@ import type { Guardian } from "./guardian.ts";
 import { LatencyCounts } from "./latency.ts";
 import type { RunObserver, Waits } from "./observer.ts";
 import type { Output } from "./output.ts";
-import { Patience } from "./patience.ts";
+import { ReaderPatience } from "./patience.ts";
 import type { Recorder } from "./recorder.ts";
 import { deliveryReports, type Failures, type RunReport } from "./report.ts";
 import type { Shape } from "./shape.ts";
@@ -81,7 +81,7 @@ export class Run {
   private readonly state: RunState;
   private readonly swarm: Swarm;
   private readonly output: Output;
-  private readonly patience: Patience;
+  private readonly patience: ReaderPatience;
   private readonly latency = { task: new LatencyCounts(), result: new LatencyCounts() };
   private readonly recorder: Recorder;
   private readonly failures: Failures;
@@ -137,7 +137,7 @@ export class Run {
     const killGraceMs = options.graceMs;
     this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier, gated });
     this.output = options.openOutput(this.recorder, onFailure);
-    this.patience = new Patience(() => this.output.written);
+    this.patience = new ReaderPatience(() => this.output.written);
   }
 
   /** Resolves when every task has its result and nothing of the run is left but its bus. */

@@ -5,7 +5,7 @@
 import { limits } from "../limits.ts";
 import { monotonicMs } from "../os/clock.ts";
 
-export class Patience {
+export class ReaderPatience {
   /** Resolves when there is nothing more to wait for. */
   readonly over: Promise<void>;
   private end: () => void = () => undefined;
