@@ -1,5 +1,6 @@
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
+import { undeliveredType } from "../src/message/protocol.ts";
 import { monotonicMs } from "../src/os/clock.ts";
 import { catchSignals } from "../src/os/signals.ts";
 import type { Args, Command } from "./command.ts";
@@ -34,7 +35,8 @@ export const askCommand: Command<typeof args> = {
     const [to] = recipientsOf(bus, [args.to], "") as [string];
     const guest = enrolGuest(bus);
     const restore = catchSignals(["SIGHUP", "SIGINT", "SIGTERM"], (signal) => {
-      guest.leave();
+      // An answer that has just come is not dropped: where the run is ending it counts as undelivered.
+      guest.leave(true);
       process.exit(statusOfSignal(signal));
     });
     try {
@@ -45,6 +47,10 @@ export const askCommand: Command<typeof args> = {
       });
       const answer = await guest.awaitAnswer(asked, until);
       if (answer === undefined) throw new CfnError("timed_out", `no answer from ${to} in ${timeoutMs} ms`);
+      if (answer.type === undeliveredType) {
+        const what = `no answer from ${to}: the run ended before it took the question`;
+        throw new CfnError("unavailable", what, "ask again in another run");
+      }
       const { payload: said } = answer;
       print(`${args.json ? JSON.stringify(answer) : typeof said === "string" ? said : JSON.stringify(said)}\n`);
       return exitStatus.success;

@@ -11,6 +11,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   ask: async () => (await import("./ask.ts")).askCommand,
   reply: async () => (await import("./reply.ts")).replyCommand,
   metrics: async () => (await import("./metrics.ts")).metricsCommand,
+  stop: async () => (await import("./stop.ts")).stopCommand,
   chaos: async () => (await import("./chaos.ts")).chaosCommand,
   "chaos-guard": async () => (await import("./chaosguard.ts")).chaosGuardCommand,
   "chaos-sender": async () => (await import("./chaossender.ts")).chaosSenderCommand,

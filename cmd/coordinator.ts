@@ -2,7 +2,7 @@
 import { openBus } from "../src/bus/bus.ts";
 import { Member } from "../src/coordinator/member.ts";
 import { limits } from "../src/limits.ts";
-import { launchHere } from "../src/os/launch.ts";
+import { LaunchInTurns } from "../src/os/launch.ts";
 import { raiseDescriptors } from "../src/os/rlimits.ts";
 import { catchSignals, SIGTERM } from "../src/os/signals.ts";
 import { becomeSubreaper, signalWhenParentDies } from "../src/os/subreaper.ts";
@@ -21,7 +21,7 @@ const args = {
   run: { type: "positional", description: "the run's id", value: agentId },
   bus: { type: "positional", description: "the bus directory", value: path },
   spool: { type: "positional", description: "the directory of output files", value: path },
-  grace: { type: "positional", description: "from TERM to KILL, ms", value: whole(0, limits.timeoutMsMax) },
+  grace: { type: "positional", description: "from TERM to KILL, ms", value: whole(0, limits.graceMsMax) },
   look: { type: "positional", description: "agents are looked at so often, ms", value: whole(1, limits.timeoutMsMax) },
   stall: { type: "positional", description: "idle so long, one stalls, ms", value: whole(1, limits.timeoutMsMax) },
   ...memberMetricsArgs,
@@ -41,7 +41,8 @@ export const coordinatorCommand: Command<typeof args> = {
     const seats = Array.from({ length: args.workers }, (_, n) => `${args.id}-w${n + 1}`);
     const { run: runId, spool, grace: graceMs } = args;
     const health = { intervalMs: args.look, stalledAfterMs: args.stall };
-    const openHost = hosting({ bus, runId, spool, env: agentEnvironment(env), graceMs, health, launcher: launchHere });
+    const launcher = new LaunchInTurns();
+    const openHost = hosting({ bus, runId, spool, env: agentEnvironment(env), graceMs, health, launcher });
     const member = new Member({ bus, id: args.id, master: args.master, runId, seats, openHost });
     const meter = memberMeterOf(args, member, bus);
     const abandoned = new Promise<number>((resolve) => {

@@ -22,8 +22,8 @@ export function printer(json: boolean): OnAccepted {
  * found for `timeout` milliseconds, which nobody asks for before there is none, or until it is clear that there will be none:
  * in a ring of senders that wait for each other.
  *
- * @throws CfnError try_again, naming whose messages were not accepted; not_found for an agent that has gone; malformed for
- * a sequence number that skips some.
+ * @throws CfnError try_again, naming whose messages were not accepted; not_found for an agent that has gone; unavailable where
+ * the run is ending; malformed for a sequence number that skips some.
  */
 export async function deliver(
   bus: Bus,
@@ -77,8 +77,12 @@ function sorted(bus: Bus, drafts: readonly Draft[], outcomes: readonly Sent[], o
   return { refused, full, failed };
 }
 
-function failure(bus: Bus, draft: Draft, sent: Extract<Sent, { status: "gone" | "gap" }>): CfnError {
+function failure(bus: Bus, draft: Draft, sent: Extract<Sent, { status: "gone" | "closed" | "gap" }>): CfnError {
   if (sent.status === "gone") return unknownAgent(bus, sent.to);
+  if (sent.status === "closed") {
+    const what = `not accepted: message to ${draft.to}: the run is ending and its bus takes no more messages`;
+    return new CfnError("unavailable", what, "nobody is left who would read it");
+  }
   return new CfnError(
     "malformed",
     `sequence ${draft.sequence} from ${draft.from} to ${draft.to} skips some: the next one is ${sent.expected}`,

@@ -13,8 +13,8 @@ interface Guest {
   readonly id: string;
   /** The message that answers `msgId`; undefined if none came until then (monotonic clock, milliseconds). */
   awaitAnswer(msgId: string, until: number): Promise<Message | undefined>;
-  /** Gives the id back. May be called more than once. */
-  leave(): void;
+  /** Gives the id back; drops what came too late, unless it `keeps` that. May be called more than once. */
+  leave(keeps?: boolean): void;
 }
 
 /** Ids are used again, so that their sequence numbers take no more room on the bus. Throws try_again if all are taken. */
@@ -47,11 +47,11 @@ function guestOf(bus: Bus, id: string): Guest {
         await new Promise((resolve) => setTimeout(resolve, 0));
       }
     },
-    leave() {
+    leave(keeps = false) {
       if (hasLeft) return;
       hasLeft = true;
       bell?.close();
-      const lease = bus.lease(id, "data");
+      const lease = keeps ? undefined : bus.lease(id, "data");
       lease?.ack(lease.depth());
       lease?.release();
       bus.unregister(id);

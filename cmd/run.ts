@@ -1,13 +1,14 @@
 /** Runs a swarm: the bus, the signals and the files around `src/coordinator/master.ts`. */
 import { isBus } from "../src/bus/directory.ts";
 import { Run } from "../src/coordinator/master.ts";
-import { catchSignals } from "../src/os/signals.ts";
+
 import { isTerminal } from "../src/os/terminal.ts";
 import { endAtBug } from "./bug.ts";
 import type { Command } from "./command.ts";
 import { say } from "./log.ts";
 import { onBus } from "./runbus.ts";
 import { conclude } from "./runend.ts";
+import { EarlyEnd } from "./runending.ts";
 import { openFiles } from "./runfiles.ts";
 import { openListener } from "./runlisten.ts";
 import { metricsOf } from "./runmetrics.ts";
@@ -15,7 +16,7 @@ import { observersOf } from "./runobservers.ts";
 import { runArgs } from "./runoptions.ts";
 import { planRun } from "./runplan.ts";
 import { progressLine } from "./runprogress.ts";
-import { swarmOf } from "./runswarm.ts";
+import { drainOf, swarmOf } from "./runswarm.ts";
 import { undertake } from "./undertake.ts";
 import type { Undertaking } from "./undertaking.ts";
 
@@ -36,8 +37,9 @@ export const runCommand: Command<typeof runArgs> = {
 
 async function runSwarm(undertaking: Undertaking): Promise<number> {
   const { args, env, runId, earlier, settings } = undertaking;
-  const oneTaskEach = args.tasks === undefined;
   const { retries, halt, timeoutMs, timeLimitMs, graceMs } = settings.run;
+  const ending = new EarlyEnd(graceMs);
+  const oneTaskEach = args.tasks === undefined;
   const { shape, gate, source, base, place } = await planRun(undertaking, warn);
   const listener = await openListener(settings);
   const files = openFiles(undertaking);
@@ -48,7 +50,6 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
 
   const busDir = `${base}/run-${runId}`;
   const run = { runId, shape, source, oneTaskEach, retries, halt, timeoutMs, timeLimitMs, graceMs, gate };
-  let caught = 0;
   const system = {
     tmp: env["TMPDIR"],
     path: env["PATH"],
@@ -61,24 +62,23 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
     listener?.watch(busDir);
     const openOutput = files.outputFrom(spool);
-    const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, settings, metrics: metrics.words, warn });
+    const request = { bus, busDir, runId, shape, spool, env, settings, metrics: metrics.words, warn };
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
     const observers = observersOf({ bus, busDir, shape, oneTaskEach, settings, progress, metrics });
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
-    const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
-    const there = { busBytes, busDamaged, busIsThere, guardian };
-    const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onWarning: warn });
-    catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
-      swarm.stop("interrupted", caught === 0 ? graceMs : 0);
-      caught ||= signal;
-    });
-    return swarm.run();
+    const opens = { openRecorder: files.openRecorder, openOutput, openSwarm: swarmOf(request) };
+    const there = { busBytes, busDamaged, busIsThere, drainInboxes: drainOf(request), guardian };
+    const onStop = (wantedMs: number | undefined): void => ending.asked(wantedMs);
+    const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onStop, onWarning: warn });
+    const ended = swarm.run();
+    ending.ends((endMs) => swarm.stop("interrupted", endMs));
+    return ended;
   })
     .finally(metrics.close)
     .catch(files.giveUp);
   listener?.close();
   progress?.clear();
   await files.end(end);
-  return conclude(end, caught, earlier.seqs.size);
+  return conclude(end, ending.signal, earlier.seqs.size);
 }

@@ -1,13 +1,21 @@
 /** What a run that has ended says, and its exit status. */
 import type { RunEnd } from "../src/coordinator/master.ts";
+import type { RunReport } from "../src/coordinator/report.ts";
 import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
 import { say } from "./log.ts";
 
+function undeliveredText({ undelivered, returned, undelivered_file: file }: RunReport["messages"]): string {
+  const what = undelivered === 1 ? "one message was not read" : `${undelivered} messages were not read`;
+  const back = returned === 0 ? "" : `, ${returned} of them returned`;
+  return `${what}${back}: ${file === null ? "not kept, for want of a journal" : file}`;
+}
+
 /** `caught`: the first signal that came, 0 if none. `earlier`: how many results a resumed run had. Throws what ended the run early, where that was an error. */
 export async function conclude({ report, failure, left }: RunEnd, caught: number, earlier: number): Promise<number> {
-  const { orphans_ended: orphans, tasks, failures } = report;
+  const { orphans_ended: orphans, tasks, failures, messages } = report;
   if (orphans > 0) await say("warn", `ended ${orphans} processes that agents had left behind`);
   if (left.length > 0) await say("warn", `processes that cannot be ended: ${left.join(", ")}`);
+  if (messages.undelivered > 0) await say("warn", undeliveredText(messages));
   if ((failure as { code?: unknown } | undefined)?.code === "EPIPE") return exitStatus.outputClosed;
   if (tasks.total === 0 && failure === undefined && caught === 0) await say("warn", "there were no tasks");
   if (earlier > 0 && tasks.total === earlier && failure === undefined && caught === 0) {

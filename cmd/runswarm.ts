@@ -2,12 +2,16 @@
 import { Adoption } from "../src/agent/adoption.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import type { Env } from "../src/bus/directory.ts";
+
 import type { Settings } from "../src/config/schema.ts";
-import { FlatSwarm } from "../src/coordinator/flat.ts";
+import { FlatSwarm, flatId } from "../src/coordinator/flat.ts";
+
 import { HybridSwarm, masterId } from "../src/coordinator/hybrid.ts";
+import type { RunOptions } from "../src/coordinator/master.ts";
 import type { Shape } from "../src/coordinator/shape.ts";
 import type { Fostering } from "../src/coordinator/succession.ts";
 import type { Swarm, SwarmEvents } from "../src/coordinator/swarm.ts";
+import { drainInboxes } from "../src/coordinator/undelivered.ts";
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import type { ResultPayload } from "../src/message/protocol.ts";
@@ -28,6 +32,11 @@ interface SwarmRequest {
   /** What coordinators are told about their metrics. */
   readonly metrics: readonly string[];
   readonly warn: (text: string) => void;
+}
+
+/** Takes, when all agents have ended, the messages that nobody has read. */
+export function drainOf({ bus, runId, shape }: SwarmRequest): RunOptions["drainInboxes"] {
+  return (keep) => drainInboxes(bus, shape.topology === "flat" ? flatId : masterId, runId, keep);
 }
 
 export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {

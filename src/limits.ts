@@ -105,6 +105,23 @@ export const limits = {
   outputBytes: 256 * MiB,
   heartbeatMs: 1000,
   killGraceMs: 2000,
+  graceMsMax: 3600 * 1000,
+  /** Signals of one kind so close together are one: `timeout` and terminals send them to a process and to its group. */
+  signalTwiceMs: 100,
+  /** What a run that is stopped still waits, beyond its grace, for whoever reads its output. */
+  outputEndMs: 500,
+  outputLookMs: 50,
+  /** How long a line for stderr waits for whoever reads that. */
+  logWaitMs: 1000,
+  /** At the end of a run: for an inbox that somebody else reads, and for senders to take what is returned to them. */
+  drainWaitMs: 500,
+  returnWaitMs: 250,
+  undeliveredListed: 1000,
+  undeliveredBytes: 256 * MiB,
+  /** How long `cfn stop` waits for the end of a run, beyond the grace. */
+  stopWaitMs: 30_000,
+  stopStuckMs: 1000,
+  stopLookMs: 10,
   coordinatorEndMs: 5000,
   /** A coordinator that is stopped for so long, or whose heartbeat is so old, is ended and its team taken over. */
   coordinatorStoppedMs: 2000,

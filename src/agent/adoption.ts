@@ -10,7 +10,7 @@ import { type ResultPayload, spoolPath, type TaskPayload } from "../message/prot
 import { systemMs } from "../os/clock.ts";
 import { signalGroup } from "../os/signals.ts";
 import { Deadlines } from "./deadlines.ts";
-import { type Ending, endingOf } from "./ending.ts";
+import { AGENT_STOPPED, type Ending, endingOf } from "./ending.ts";
 import { Execution, type Times } from "./execution.ts";
 import { FloodGuard, fileBytes, type OutputFiles } from "./flood.ts";
 import { resultOf } from "./result.ts";
@@ -41,6 +41,7 @@ export interface Adoptee {
 
 /** One that runs. */
 interface Ward extends Sampled {
+  readonly agentId: string;
   readonly execution: Execution;
   readonly roster: Roster;
   readonly files: OutputFiles;
@@ -84,7 +85,7 @@ export class Adoption {
         this.#report(agentId, task, ending, times);
       },
     });
-    const ward: Ward = { number: entry.seat, execution, roster, files: this.#files(task) };
+    const ward: Ward = { number: entry.seat, agentId, execution, roster, files: this.#files(task) };
     if (!execution.adopt(entry.pid, entry.startedAt)) {
       if (hosted) bus.unregister(agentId);
       return false;
@@ -97,6 +98,12 @@ export class Adoption {
   /** Ends what runs: TERM, KILL after the grace. */
   stop(graceMs: number): void {
     for (const { execution } of [...this.#running]) execution.end("cancelled", "the swarm was stopped", graceMs);
+  }
+
+  /** The same for one agent, if it is among them. */
+  end(agentId: string, graceMs = this.#options.killGraceMs): void {
+    for (const ward of [...this.#running])
+      if (ward.agentId === agentId) ward.execution.end("cancelled", AGENT_STOPPED, graceMs);
   }
 
   #watch(): void {

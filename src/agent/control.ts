@@ -5,7 +5,7 @@ import type { TaskPayload } from "../message/protocol.ts";
 export type Control =
   | { readonly kind: "task"; readonly task: TaskPayload }
   | { readonly kind: "cancel"; readonly taskId: string }
-  | { readonly kind: "stop"; readonly graceMs: number }
+  | { readonly kind: "stop"; readonly graceMs: number | undefined }
   | { readonly kind: "malformed"; readonly why: string };
 
 type Fields = { readonly [key: string]: Json };
@@ -60,7 +60,7 @@ export function controlOf(message: Message): Control {
     }
     case "stop": {
       const grace = payload["grace_ms"];
-      return typeof grace === "number" && grace >= 0
+      return grace === undefined || (typeof grace === "number" && grace >= 0)
         ? { kind: "stop", graceMs: grace }
         : bad("its grace_ms is not valid");
     }

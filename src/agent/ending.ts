@@ -12,6 +12,9 @@ export interface Ending {
   readonly detail?: string;
 }
 
+/** What a result says of an agent that was stopped by itself. */
+export const AGENT_STOPPED = "its agent was stopped";
+
 const TIMED_OUT = 124;
 const TERMINATED = 128 + 15;
 

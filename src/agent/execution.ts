@@ -189,6 +189,7 @@ export class Execution implements Due {
     if (this.#phase === "ended") return;
     this.#phase = "ended";
     this.#request.deadlines.clear(this);
-    this.#request.onEnd(ending, { startedAt: this.#startedAt, runTimeMs: monotonicMs() - this.#startedMs });
+    const runTimeMs = this.#startedAt === 0 ? 0 : monotonicMs() - this.#startedMs;
+    this.#request.onEnd(ending, { startedAt: this.#startedAt, runTimeMs });
   }
 }

@@ -149,7 +149,7 @@ function obey(seat: Seat, execution: Execution, { onWarning, id }: ForegroundOpt
     else if (control.kind === "malformed") onWarning(control.why);
     else if (control.kind === "task") onWarning(`ignored task ${control.task.task_id}: ${id} runs one command only`);
   }
-  for (const mail of seat.mailbox.takeWaiting()) mail.status = "settled";
+  seat.mailbox.settleAll();
   seat.settle();
 }
 
@@ -169,6 +169,7 @@ function tell({ bus, id, team, runId, onWarning }: ForegroundOptions, ending: En
   };
   const sent = bus.send({ from: id, to: team, type: "result", payload, runId });
   if (sent.status === "gone") onWarning(`${team} is not on the bus and does not learn of the result`);
+  if (sent.status === "closed") onWarning(`${team} does not learn of the result: its run has ended`);
   if (sent.status === "full")
     onWarning(`${team} does not learn of the result: its ${sent.what} is full (${sent.limit})`);
 }

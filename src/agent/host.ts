@@ -22,7 +22,7 @@ import { signalGroup } from "../os/signals.ts";
 import { binDirectory } from "./bin.ts";
 import type { Control } from "./control.ts";
 import { Deadlines } from "./deadlines.ts";
-import { cancelledBeforeStart, type Ending } from "./ending.ts";
+import { AGENT_STOPPED, cancelledBeforeStart, type Ending } from "./ending.ts";
 import { Execution, type Times } from "./execution.ts";
 import { FloodGuard, fileBytes } from "./flood.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -55,6 +55,8 @@ export interface HostOptions {
   readonly epoch?: number;
   /** These seats have become free and are served from now on. */
   readonly onSeats?: (seats: readonly string[]) => void;
+  /** These seats were stopped one by one, over the bus: they take no further task. From the event loop. */
+  readonly onRetired?: (seats: readonly string[]) => void;
   /** What agents inherit; the CFN_ variables and PATH are set over it, a task's own `env` over those. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** An agent whose stdout or stderr is longer is ended: reason output_limit. */
@@ -74,6 +76,8 @@ export interface HostOptions {
 export interface Host {
   /** Look into these seats' control inboxes: call it right after a task, cancel or stop was published. */
   wake(seats: readonly string[]): void;
+  /** Looks into one control inbox that something may have come to, if it is of a seat here. */
+  look(seat: string): void;
   /** Reaps agents that have ended and sends their results, without waiting. True if no agent runs and no result waits. */
   drain(): boolean;
   /**
@@ -83,8 +87,10 @@ export interface Host {
   stop(graceMs: number): Promise<void>;
   /** Agents that run now. */
   readonly active: number;
-  /** The seats that are served now. */
+  /** The seats that take tasks now. */
   readonly seats: readonly string[];
+  /** None does, and none will: each was stopped by itself. */
+  readonly exhausted: boolean;
   /**
    * Stops the timers. Only when nothing runs (`stop` first): asserted. The seats stay registered and leased until the bus is
    * closed: they are the run's, and go with its bus.
@@ -119,6 +125,9 @@ class SwarmHost implements Host {
   #looking: Iterator<Seat>;
   #beatMs = Number.NEGATIVE_INFINITY;
   #flushing = false;
+  readonly #retired = new Set<string>();
+  /** Retired, and not told of yet. */
+  #retiring: string[] = [];
   #retry: ReturnType<typeof setTimeout> | undefined;
   #idleWaiters: (() => void)[] = [];
 
@@ -153,7 +162,11 @@ class SwarmHost implements Host {
   }
 
   get seats(): readonly string[] {
-    return [...this.#seats.keys(), ...this.#unopened];
+    return [...this.#seats.keys(), ...this.#unopened].filter((id) => !this.#retired.has(id));
+  }
+
+  get exhausted(): boolean {
+    return this.#awaited.length === 0 && this.seats.length === 0;
   }
 
   #register(ids: readonly string[]): readonly string[] {
@@ -189,6 +202,10 @@ class SwarmHost implements Host {
     });
   }
 
+  look(id: string): void {
+    if (this.#seats.has(id) || this.#unopened.has(id)) this.#read(this.#seat(id));
+  }
+
   drain(): boolean {
     reapNow();
     this.#flush();
@@ -197,7 +214,7 @@ class SwarmHost implements Host {
 
   stop(graceMs: number): Promise<void> {
     this.#open(this.#unopened.size);
-    for (const seat of this.#seats.values()) this.#stopSeat(seat, graceMs);
+    for (const seat of this.#seats.values()) this.#stopSeat(seat, graceMs, "the swarm was stopped");
     globalThis.crashPoint?.("shutdown.stopping");
     this.#flushSoon();
     return this.#idle() ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve));
@@ -297,16 +314,30 @@ class SwarmHost implements Host {
         this.#refuseWaiting(seat, control.taskId);
         return;
       case "stop":
-        this.#stopSeat(seat, control.graceMs);
+        this.#stopSeat(seat, control.graceMs ?? this.#options.killGraceMs, AGENT_STOPPED);
+        this.#retire(seat);
         return;
       case "malformed":
         this.#warn(control.why);
     }
   }
 
-  #stopSeat(seat: Seat, graceMs: number): void {
+  /** Its stop stays on the bus: whoever hosts the seat after this process obeys it too. */
+  #retire(seat: Seat): void {
+    if (this.#retired.has(seat.id)) return;
+    this.#retired.add(seat.id);
+    if (seat.running === undefined) seat.meet("stopped");
+    if (this.#retiring.push(seat.id) > 1) return;
+    queueMicrotask(() => {
+      const retired = this.#retiring;
+      this.#retiring = [];
+      this.#options.onRetired?.(retired);
+    });
+  }
+
+  #stopSeat(seat: Seat, graceMs: number, why: string): void {
     seat.stopped = true;
-    seat.running?.execution.end("cancelled", "the swarm was stopped", graceMs);
+    seat.running?.execution.end("cancelled", why, graceMs);
     for (const control of seat.readMail()) if (control.kind === "malformed") this.#warn(control.why);
     this.#refuseWaiting(seat);
   }
@@ -390,6 +421,7 @@ class SwarmHost implements Host {
   #accepted(seat: Seat, mail: Mail): void {
     mail.status = "settled";
     if (seat.running?.mail === mail) seat.running = undefined;
+    if (seat.running === undefined && this.#retired.has(seat.id)) seat.meet("stopped");
     this.#read(seat);
   }
 

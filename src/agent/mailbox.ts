@@ -10,7 +10,8 @@ export interface Mail {
   readonly task: TaskPayload | undefined;
   /** Of the message: a result names the task message that was received, which is how its sender counts deliveries. */
   readonly msgId: string;
-  status: "waiting" | "taken" | "settled";
+  /** `kept`: stays on the bus. */
+  status: "waiting" | "taken" | "kept" | "settled";
 }
 
 export class Mailbox {
@@ -23,6 +24,16 @@ export class Mailbox {
 
   add(task: TaskPayload | undefined, msgId = ""): void {
     this.#mail.push({ task, msgId, status: task === undefined ? "settled" : "waiting" });
+  }
+
+  /** A message that is to stay on the bus as long as nobody settles it. */
+  keep(msgId: string): void {
+    this.#mail.push({ task: undefined, msgId, status: "kept" });
+  }
+
+  /** Of whatever kind it is. */
+  settleAll(): void {
+    for (const mail of this.#mail) mail.status = "settled";
   }
 
   /** The oldest task that waits, which is then taken. */

@@ -58,7 +58,8 @@ export class Seat {
     globalThis.crashPoint?.("task.read");
     return deliveries.map(({ message }) => {
       const control = controlOf(message);
-      this.mailbox.add(control.kind === "task" ? control.task : undefined, message.msg_id);
+      if (control.kind === "stop") this.mailbox.keep(message.msg_id);
+      else this.mailbox.add(control.kind === "task" ? control.task : undefined, message.msg_id);
       return control;
     });
   }

@@ -3,7 +3,7 @@ import { limits } from "../limits.ts";
 import { isSound } from "./audit.ts";
 import { compact, compactSome } from "./compact.ts";
 import { countOutcome } from "./counters.ts";
-import { A, C, CHAIN, type ChainNumber, H, positionOf, R, recordBytes } from "./layout.ts";
+import { A, C, CHAIN, type ChainNumber, CLOSED, H, positionOf, R, recordBytes } from "./layout.ts";
 import { findPair, lastSequence, PAIRS_DAMAGED, type PairKey, recordSequence, reservePair } from "./pairs.ts";
 import {
   bodyBound,
@@ -32,6 +32,8 @@ export interface Parcel {
   readonly charge: number;
   /** The sender's own number, where it retries; 0 to number it here. */
   readonly sequence: number;
+  /** From whoever closed the inboxes. */
+  readonly late: boolean;
 }
 
 export type Appended =
@@ -39,6 +41,7 @@ export type Appended =
   | { readonly status: "duplicate"; readonly sequence: number }
   | { readonly status: "full"; readonly what: "inbox" | "bus"; readonly limit: string }
   | { readonly status: "gone" }
+  | { readonly status: "closed" }
   | { readonly status: "gap"; readonly expected: number };
 
 /** One attempt to append; anything but `accepted` has changed nothing. Throws unavailable where repair does not help. */
@@ -67,6 +70,7 @@ function tryAppend(shard: Shard, parcel: Parcel): Appended | undefined {
   const last = lastSequence(shard, known);
   const sequence = parcel.sequence === 0 ? last + 1 : parcel.sequence;
   if (sequence <= last) return { status: "duplicate", sequence };
+  if (chain === CHAIN.data && shard.index.words[H.closing] === CLOSED && !parcel.late) return { status: "closed" };
   if (sequence > last + 1) return { status: "gap", expected: last + 1 };
 
   let words = shard.index.words;

@@ -12,12 +12,14 @@ import { treeBytes } from "../os/tree.ts";
 import { audit } from "./audit.ts";
 import { makeBell, Ringer } from "./bell.ts";
 import { loadBlob } from "./blobs.ts";
+import { closeInboxesOf, isHostedElsewhere } from "./closing.ts";
 import type {
   AgentEntry,
   Bell,
   Bus,
   BusInfo,
   BusStats,
+  Closed,
   Delivery,
   Lease,
   LockWaits,
@@ -246,6 +248,24 @@ class OpenBus implements Bus {
 
   has(id: string): boolean {
     return this.find(id) !== undefined;
+  }
+
+  closeInboxes(): Closed {
+    this.sending.late = true;
+    const unread: string[] = [];
+    let accepted = 0;
+    for (const shard of this.allShards()) {
+      const closed = withShard(shard, () => closeInboxesOf(shard));
+      globalThis.crashPoint?.("closing.shard_done");
+      accepted += closed.accepted;
+      unread.push(...closed.unread);
+    }
+    return { accepted, unread };
+  }
+
+  isServed(id: string): boolean {
+    const found = this.find(id);
+    return found !== undefined && withShard(found.shard, () => isHostedElsewhere(found.shard, id));
   }
 
   reading(id: string): Reading | undefined {

@@ -21,6 +21,8 @@ export type Sent =
     }
   /** No such agent is registered. */
   | { readonly status: "gone"; readonly to: string }
+  /** The run is ending: its bus takes no further data message. */
+  | { readonly status: "closed" }
   /** An explicit sequence number that skips some: an earlier message was never sent. */
   | { readonly status: "gap"; readonly expected: number };
 
@@ -95,6 +97,14 @@ export interface Swept {
   readonly damaged: number;
 }
 
+/** A bus whose inboxes have been closed. */
+export interface Closed {
+  /** Data messages that it has ever accepted. On a damaged bus it may be a few less: those in the damage. */
+  readonly accepted: number;
+  /** Whose data inbox holds messages. */
+  readonly unread: readonly string[];
+}
+
 /** What has happened on a bus since it was made, and how it stands. */
 /** Times that this process found a shard's lock taken, how long it waited for it in all, and the longest of these waits. */
 export interface LockWaits {
@@ -164,6 +174,13 @@ export interface Bus {
   peek(id: string, chain: Chain, max: number): Message[];
   depth(id: string, chain: Chain): number;
   has(id: string): boolean;
+  /**
+   * From now on data messages of everybody but this process are refused (`closed`): what has been accepted by now is all there
+   * will be. May be called again.
+   */
+  closeInboxes(): Closed;
+  /** Whether a living process other than this one hosts the id. */
+  isServed(id: string): boolean;
   /** Undefined if the id is not registered. */
   reading(id: string): Reading | undefined;
   agents(): AgentEntry[];

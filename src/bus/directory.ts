@@ -33,6 +33,8 @@ import { createShard } from "./shard.ts";
 export type Env = Readonly<Record<string, string | undefined>>;
 
 const SHM = "/dev/shm";
+/** Begins the name of a run's bus; the run's id follows. */
+const RUN = "run-";
 
 /** The bases that this environment may mean, the preferred one first. */
 function candidates(env: Env): string[] {
@@ -305,6 +307,18 @@ export function locateBus(env: Env): string {
   );
 }
 
+/** The buses of living runs below the bases that this environment may mean. */
+export function livingRuns(env: Env): { readonly runId: string; readonly dir: string }[] {
+  const runs: { readonly runId: string; readonly dir: string }[] = [];
+  for (const base of candidates(env)) {
+    for (const name of listDirectory(base)) {
+      const dir = `${base}/${name}`;
+      if (name.startsWith(RUN) && isBus(dir) && isClaimed(dir)) runs.push({ runId: name.slice(RUN.length), dir });
+    }
+  }
+  return runs;
+}
+
 /** Removes a bus and, if it was the last one, the base. */
 export function destroyBus(dir: string): void {
   globalThis.crashPoint?.("destroy.begun");
@@ -339,7 +353,7 @@ export function sweepDeadBuses(base: string): string[] {
     const maker = /^\.(?:new|old)-(\d+)-(\d+)-/.exec(name);
     if (maker !== null) {
       if (!isAlive({ pid: Number(maker[1]), startTicks: Number(maker[2]) })) removeTree(`${base}/${name}`);
-    } else if (name.startsWith("run-") && !isClaimed(`${base}/${name}`)) {
+    } else if (name.startsWith(RUN) && !isClaimed(`${base}/${name}`)) {
       globalThis.crashPoint?.("sweep.dead_bus");
       destroyBus(`${base}/${name}`);
       removed.push(name);

@@ -71,7 +71,12 @@ export const H = {
   permittedPerSecond: 22,
   /** When that was said: the low word of the system's milliseconds. */
   permittedAt: 23,
+  /** CLOSED once data messages are refused: the run is ending (`closing.ts`). Not sealed, but no damage makes it that. */
+  closing: 32,
 } as const;
+
+/** What `closing` then is. */
+export const CLOSED = 0xc105_ed01;
 
 /** Values of `dirty`: true; under change, or left so by a death; known to be damaged. */
 export const CLEAN = 0;
@@ -112,7 +117,8 @@ export const A = {
 
 /**
  * Words of a chain within its slot. `depth` is what readers may look at without the lock; `taken` is the inbox sequence up
- * to which everything has been taken.
+ * to which everything has been taken. The sequence goes on from one tenant of the slot to the next: so the sum over all slots is
+ * how many messages the shard has ever accepted, and a death can take nothing from it, nor damage that a record contradicts.
  */
 export const C = { words: 6, head: 0, tail: 1, depth: 2, sequence: 3, taken: 4, seal: 5 } as const;
 

@@ -15,7 +15,7 @@ import { dropBlob, storeBlob } from "./blobs.ts";
 import type { Sent } from "./contract.ts";
 import { countOne } from "./counters.ts";
 import { groupBy } from "./groups.ts";
-import { CHAIN, FLAG_BLOB, H } from "./layout.ts";
+import { CHAIN, CLOSED, FLAG_BLOB, H } from "./layout.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
 import { Rates } from "./rates.ts";
 import { isChainSealed } from "./seals.ts";
@@ -83,10 +83,10 @@ function appendInOrder(shard: Shard, group: readonly number[], all: readonly Pre
 /**
  * False if an inbox is seen to be full without the lock: those who wait for room look often, and are to keep nobody from the
  * lock, nor encode what they cannot send. A number that the sender gave may be of a message that has been accepted, which is told
- * under the lock; and damage is found there.
+ * under the lock, so is that the inboxes are closed; and damage is found there.
  */
 function mayHaveRoom(shard: Shard, { to, chain, sequence }: Draft, ahead: number): boolean {
-  if (chain === "control" || sequence !== undefined) return true;
+  if (chain === "control" || sequence !== undefined || shard.index.words[H.closing] === CLOSED) return true;
   const slot = findSlot(shard, to);
   if (slot < 0 || depthOf(shard, slot, CHAIN.data) + ahead < shard.inboxMessages) return true;
   return !isClean(shard) || !isChainSealed(shard.index.words, slotWord(slot), CHAIN.data);
@@ -97,6 +97,8 @@ export class Sending {
   private readonly routes = new Map<string, Route>();
   private lastRoute: Route | undefined;
   private readonly rates: Rates;
+  /** The inboxes were closed by this process: what it sends is still taken. */
+  late = false;
 
   constructor(
     private readonly dir: string,
@@ -166,17 +168,19 @@ export class Sending {
     const { to } = draft;
     const chain = CHAIN[draft.chain ?? "data"];
     const sequence = draft.sequence ?? 0;
+    const { late } = this;
     if (text.length * 3 <= limits.recordBytes) {
-      return { msgId, shard, parcel: { to, chain, key, sequence, body: text, flags: 0, charge: 0 } };
+      return { msgId, shard, parcel: { to, chain, key, sequence, late, body: text, flags: 0, charge: 0 } };
     }
     const body = encoder.encode(text);
     assert(body.length <= limits.batchLineBytes, "a payload's size is validated at the edge");
     if (body.length <= limits.recordBytes) {
-      return { msgId, shard, parcel: { to, chain, key, sequence, body, flags: 0, charge: 0 } };
+      return { msgId, shard, parcel: { to, chain, key, sequence, late, body, flags: 0, charge: 0 } };
     }
     const stored = blobFits(shard, body.length) ? storeBlob(this.dir, body) : 0;
     if (typeof stored === "number") return { status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` };
-    return { msgId, shard, parcel: { to, chain, key, sequence, body: stored, flags: FLAG_BLOB, charge: body.length } };
+    const charge = body.length;
+    return { msgId, shard, parcel: { to, chain, key, sequence, late, body: stored, flags: FLAG_BLOB, charge } };
   }
 
   private route(from: string, to: string): Route {

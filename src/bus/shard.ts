@@ -235,6 +235,9 @@ export const beyondRepair = (shard: Shard): CfnError =>
     "see who writes to it, then remove the bus and start the run again",
   );
 
+/** Of so many looks for a stopped holder one asks the kernel in any case. */
+const KERNEL_ONE_IN = 10;
+
 /** Bound of a pause between two tries: short enough not to be noticed, long enough not to burn a core. */
 const PAUSE_MOST_MS = 4;
 
@@ -256,6 +259,7 @@ function awaitTurn(shard: Shard, start: number): void {
   let pause = 0.02;
   let suspectAt = start + limits.lockStoppedHolderMs;
   let continued = false;
+  let looks = 0;
   let turns = Atomics.load(shard.index.words, H.turns);
   for (;;) {
     sleepMs(pause * (0.5 + jitter()));
@@ -268,7 +272,7 @@ function awaitTurn(shard: Shard, start: number): void {
       turns = turn;
       suspectAt = now + limits.lockStoppedHolderMs;
     } else if (now >= suspectAt) {
-      continued = unblock(shard, continued);
+      continued = unblock(shard, continued, ++looks % KERNEL_ONE_IN === 0);
       suspectAt = now + limits.lockStoppedHolderMs;
     }
     if (now - start > limits.lockWaitMs) {
@@ -287,20 +291,28 @@ function awaitTurn(shard: Shard, start: number): void {
  * is safe because its half-made change is repaired. Nothing is done to a holder that runs, nor to a process that does not
  * have the lock's file open: the pid may be a dead holder's, and somebody else's by now.
  */
-function unblock(shard: Shard, continued: boolean): boolean {
+function unblock(shard: Shard, continued: boolean, doubts: boolean): boolean {
   const inode = statPath(`${shard.dir}/lock`)?.inode;
   if (inode === undefined) return false;
+  const named = Atomics.load(shard.index.words, H.holderPid);
+  const state = named === 0 ? undefined : processState(named)?.state;
+  // Who has said that it holds the lock, and is not stopped, only waits for a processor. The kernel is not asked then: /proc/locks
+  // makes every lock of the machine wait, and a crowd of hundreds that all read it would wait for nothing else. Now and then it is
+  // asked all the same (`doubts`): the name may be a dead holder's, whose pid somebody else has got.
+  if (!doubts && named !== ownPid && state !== undefined && !isStopped(state) && hasOpen(named, inode)) return false;
   // The kernel's word first: a holder may be stopped before it has said who it is, or after it has taken that back.
   const holders = lockHolders(inode);
-  if (holders.length === 0) holders.push(Atomics.load(shard.index.words, H.holderPid));
+  if (holders.length === 0) holders.push(named);
   for (const pid of holders) {
-    const state = pid === 0 ? undefined : processState(pid)?.state;
-    if ((state !== "T" && state !== "t") || !hasOpen(pid, inode)) continue;
+    const now = pid === 0 ? undefined : processState(pid)?.state;
+    if (!isStopped(now) || !hasOpen(pid, inode)) continue;
     signalProcess(pid, continued ? SIGKILL : SIGCONT);
     return true;
   }
   return false;
 }
+
+const isStopped = (state: string | undefined): boolean => state === "T" || state === "t";
 
 function hasOpen(pid: number, inode: number): boolean {
   const files = `/proc/${pid}/fd`;

@@ -89,7 +89,15 @@ export function writeTenant(shard: Shard, slot: number, generation: number, id: 
   globalThis.crashPoint?.("slot.emptied");
   // Never cleared, not for a moment: after a death it would begin again and name an earlier tenant.
   words[at + A.generation] = generation;
-  words.fill(0, at + A.generation + 1, at + SLOT_BYTES / 4);
+  words.fill(0, at + A.generation + 1, at + A.chain);
+  for (let chainAt = at + A.chain; chainAt < at + A.identity; chainAt += C.words) {
+    words[chainAt + C.head] = 0;
+    words[chainAt + C.tail] = 0;
+    words[chainAt + C.depth] = 0;
+    // Nor is the sequence: it counts on.
+    words[chainAt + C.taken] = words[chainAt + C.sequence] as number;
+  }
+  words.fill(0, at + A.identity, at + SLOT_BYTES / 4);
   words[at + A.idHash] = hashOf(id);
   const text = encoder.encode(id);
   assert(text.length <= limits.agentIdChars, "an agent id was validated at the edge");

@@ -7,6 +7,7 @@ import { isIdentitySound } from "./audit.ts";
 import { loadBlob } from "./blobs.ts";
 import {
   A,
+  C,
   CHAIN,
   FLAG_BLOB,
   positionOf,
@@ -23,7 +24,7 @@ import { bodyOf, isLater, lengthOf, type RecordHeader, readHeader } from "./reco
 import { isChainSealed, isStandingSealed, sealedGeneration, sealStanding } from "./seals.ts";
 import { entryWord, type Place, placeOf } from "./segments.ts";
 import type { Shard } from "./shard.ts";
-import { depthOf, hashOf, slotId, slotState, slotsUsed, slotWord, writeTenant } from "./slots.ts";
+import { chainWord, depthOf, hashOf, slotId, slotState, slotsUsed, slotWord, writeTenant } from "./slots.ts";
 
 const decoder = new TextDecoder();
 
@@ -65,7 +66,7 @@ export function mendSlots(shard: Shard, segments: readonly Adopted[], died: bool
     const identity = isIdentitySound(shard, slot);
     if (identity && standing) continue;
     // Free, and being taken up or hit: no one's either way.
-    if (!identity && (standing || died) && slotState(shard, slot) === SLOT_FREE) free(shard, slot);
+    if (!identity && (standing || died) && slotState(shard, slot) === SLOT_FREE) free(shard, slot, died);
     else {
       if (!identity) lost.push(slot);
       unsettled.push(slot);
@@ -78,8 +79,13 @@ export function mendSlots(shard: Shard, segments: readonly Adopted[], died: bool
   return known;
 }
 
-function free(shard: Shard, slot: number): void {
-  const generation = (shard.index.words[slotWord(slot) + A.generation] as number) + GENERATIONS_SKIPPED;
+function free(shard: Shard, slot: number, died: boolean): void {
+  const { words } = shard.index;
+  const at = slotWord(slot);
+  // What counts on from tenant to tenant is believed where nobody can have damaged it.
+  for (const chain of [CHAIN.data, CHAIN.control])
+    if (!died && !isChainSealed(words, at, chain)) words[chainWord(slot, chain) + C.sequence] = 0;
+  const generation = (words[at + A.generation] as number) + GENERATIONS_SKIPPED;
   writeTenant(shard, slot, generation >>> 0, "");
 }
 
@@ -107,7 +113,7 @@ function findTenants(shard: Shard, segments: readonly Adopted[], slots: Readonly
     const tenant = tenantOf(shard, slot, said.get(slot) ?? []);
     if (tenant === undefined || elsewhere.has(tenant.id)) {
       nobodys.push(slot);
-      free(shard, slot);
+      free(shard, slot, false);
       // Whoever hosts it keeps the right to: nobody else could be its host.
       if (isHosted(shard, slot)) {
         words[at + A.state] = SLOT_LOST;

@@ -14,8 +14,11 @@ import type { TaskSpec } from "./spec.ts";
 export type Halt = "never" | "soon" | "now";
 
 export type RunEvent =
-  /** A coordinator takes tasks from now on, for as many workers as planned where it does not say how many. */
-  | { readonly type: "hello"; readonly coordinator: string; readonly workers?: number }
+  /**
+   * A coordinator takes tasks from now on, for as many workers as planned where it does not say how many. `exhausted`: for
+   * none, and none will come: each was stopped by itself.
+   */
+  | { readonly type: "hello"; readonly coordinator: string; readonly workers?: number; readonly exhausted?: boolean }
   | { readonly type: "task_available"; readonly task: TaskSpec }
   | { readonly type: "tasks_ended" }
   | { readonly type: "result"; readonly result: ResultPayload }
@@ -86,6 +89,7 @@ interface Team {
   readonly id: string;
   capacity: number;
   state: "starting" | "ready" | "gone";
+  exhausted: boolean;
   load: number;
   /** First attempts that it may still be given. */
   share: number;
@@ -115,6 +119,8 @@ export class RunState {
   private readonly out = new Map<number, Out>();
   private readonly tally = { total: 0, completed: 0, failed: 0, timed_out: 0, cancelled: 0, retried: 0 };
   private mode: "running" | "draining" | "stopping" = "running";
+  /** What is said of tasks that never begin. */
+  private unbegun = "the run ended before it began";
   private stoppedFor: "interrupted" | "timed_out" | undefined;
   private tasksEnded = false;
   private readonly firstAttempt: number;
@@ -125,7 +131,7 @@ export class RunState {
     for (const { id, workers } of policy.teams) {
       const capacity = this.capacityOf(workers);
       const share = policy.oneTaskEach ? workers : Number.POSITIVE_INFINITY;
-      this.teams.set(id, { id, capacity, state: "starting", load: 0, share });
+      this.teams.set(id, { id, capacity, state: "starting", exhausted: false, load: 0, share });
     }
     this.inOrder = [...this.teams.values()];
     this.firstAttempt = policy.firstAttempt ?? 1;
@@ -185,7 +191,7 @@ export class RunState {
     const commands: RunCommand[] = [];
     switch (event.type) {
       case "hello":
-        this.hello(event.coordinator, event.workers);
+        this.hello(event, commands);
         break;
       case "task_available":
         assert(!this.tasksEnded, "no task comes after the last");
@@ -219,15 +225,35 @@ export class RunState {
     return commands;
   }
 
-  private hello(coordinator: string, workers: number | undefined): void {
+  private hello(event: Extract<RunEvent, { type: "hello" }>, commands: RunCommand[]): void {
+    const { coordinator, workers, exhausted = false } = event;
     const team = this.teams.get(coordinator);
     if (team === undefined || team.state === "gone") return;
     team.state = "ready";
+    team.exhausted = exhausted;
     if (workers !== undefined) team.capacity = this.capacityOf(workers);
+    if (!exhausted) return;
+    this.shareOut();
+    this.endWithoutTeams(commands);
   }
 
   private capacityOf(workers: number): number {
-    return this.policy.oneTaskEach || this.policy.gated === true ? workers : workers + prefetch(workers);
+    return this.policy.oneTaskEach || this.policy.gated === true || workers === 0
+      ? workers
+      : workers + prefetch(workers);
+  }
+
+  /** What a team would still have been given goes to the others. */
+  private shareOut(): void {
+    if (this.policy.oneTaskEach) for (const team of this.teams.values()) team.share = Number.POSITIVE_INFINITY;
+  }
+
+  /** Nobody is left who could do what waits. */
+  private endWithoutTeams(commands: RunCommand[]): void {
+    if (this.anyTeam || this.mode !== "running") return;
+    this.mode = "draining";
+    this.unbegun = "no agent is left to do it";
+    commands.push({ type: "drain" });
   }
 
   private result(result: ResultPayload, commands: RunCommand[]): void {
@@ -273,7 +299,7 @@ export class RunState {
   }
 
   private get anyTeam(): boolean {
-    for (const team of this.teams.values()) if (team.state !== "gone") return true;
+    for (const team of this.teams.values()) if (team.state !== "gone" && !team.exhausted) return true;
     return false;
   }
 
@@ -282,8 +308,7 @@ export class RunState {
     const team = this.teams.get(coordinator);
     if (team === undefined || team.state === "gone") return;
     team.state = returns ? "starting" : "gone";
-    // What it would still have been given goes to the others.
-    if (this.policy.oneTaskEach) for (const other of this.teams.values()) other.share = Number.POSITIVE_INFINITY;
+    this.shareOut();
     const attempts = new Map(held.map(({ seq, attempt }) => [seq, attempt]));
     for (const out of [...this.out.values()]) {
       if (out.coordinator !== coordinator) continue;
@@ -297,7 +322,7 @@ export class RunState {
         this.settle(out.task, unreportedResult(out.task, out.attempt, "lost", detail, coordinator), commands);
       }
     }
-    if (!this.anyTeam && this.mode === "running") this.mode = "draining";
+    this.endWithoutTeams(commands);
   }
 
   private stop(graceMs: number, commands: RunCommand[]): void {
@@ -310,7 +335,7 @@ export class RunState {
     if (this.mode === "running") return;
     for (let entry = this.waiting.take(); entry !== undefined; entry = this.waiting.take()) {
       const { task, attempt } = entry;
-      this.settle(task, unreportedResult(task, attempt, "cancelled", "the run ended before it began", ""), commands);
+      this.settle(task, unreportedResult(task, attempt, "cancelled", this.unbegun, ""), commands);
     }
   }
 
@@ -333,7 +358,7 @@ export class RunState {
     let least = 1;
     for (let n = 0; n < this.inOrder.length; n++) {
       const team = this.inOrder[n] as Team;
-      if (team.state !== "ready" || (firstAttempt && team.share <= 0)) continue;
+      if (team.state !== "ready" || team.capacity === 0 || (firstAttempt && team.share <= 0)) continue;
       const load = team.load / team.capacity;
       if (load >= least) continue;
       best = team;

@@ -5,14 +5,15 @@ import { makeRoster, type Roster } from "../bus/roster.ts";
 import { CfnError } from "../errors.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { cancelledUnbegun } from "./outcome.ts";
+import { isLook, isStopRequest } from "./payload.ts";
 import { Inbox } from "./post.ts";
 import { noDeliveries, type Swarm, type SwarmEvents } from "./swarm.ts";
 import { type Hosting, type OpenHost, Team } from "./team.ts";
 
-const ID = "c1";
+export const flatId = "c1";
 
 export class FlatSwarm implements Swarm {
-  readonly coordinators = [ID];
+  readonly coordinators = [flatId];
   readonly mesh = noDeliveries;
   readonly peakRssBytes = 0;
   readonly openFdsMax = 0;
@@ -28,14 +29,25 @@ export class FlatSwarm implements Swarm {
     openHost: OpenHost,
     private readonly events: SwarmEvents,
   ) {
-    const registered = bus.register({ id: ID, role: "coordinator" });
-    if (registered.status !== "registered") throw new CfnError("unavailable", `cannot register ${ID} on the bus`);
-    this.inbox = new Inbox(bus, ID);
+    const registered = bus.register({ id: flatId, role: "coordinator" });
+    if (registered.status !== "registered") throw new CfnError("unavailable", `cannot register ${flatId} on the bus`);
+    this.inbox = new Inbox(bus, flatId);
     const seats = Array.from({ length: workers }, (_, n) => `w${n + 1}`);
     const onResult = (result: ResultPayload): void => events.onEvent({ type: "result", result });
-    this.team = new Team({ bus, id: ID, runId, onResult });
-    this.roster = makeRoster(bus.info.dir, ID, 1, workers);
-    this.host = openHost({ lead: ID, seats, roster: this.roster, onResults: events.onWake });
+    this.team = new Team({ bus, id: flatId, runId, onResult });
+    this.roster = makeRoster(bus.info.dir, flatId, 1, workers);
+    this.host = openHost({
+      lead: flatId,
+      seats,
+      roster: this.roster,
+      onResults: events.onWake,
+      onRetired: (retired) => {
+        this.team.retire(retired);
+        const { seats: left, exhausted } = this.host;
+        events.onEvent({ type: "hello", coordinator: flatId, workers: left.length, exhausted });
+        events.onWake();
+      },
+    });
     this.team.serveBy(this.host);
   }
 
@@ -44,7 +56,7 @@ export class FlatSwarm implements Swarm {
   }
 
   start(): void {
-    this.events.onEvent({ type: "hello", coordinator: ID });
+    this.events.onEvent({ type: "hello", coordinator: flatId });
   }
 
   dispatch(_coordinator: string, tasks: readonly TaskPayload[]): void {
@@ -54,7 +66,10 @@ export class FlatSwarm implements Swarm {
 
   turn(): boolean {
     const some = this.inbox.take((message) => {
+      const { payload } = message;
       if (message.type === "result") this.team.received(message);
+      else if (message.type === "stop" && isStopRequest(payload)) this.events.onStop(payload.grace_ms);
+      else if (message.type === "look" && isLook(payload)) this.host.look(payload.agent);
     });
     this.team.assign();
     return some;
@@ -65,7 +80,7 @@ export class FlatSwarm implements Swarm {
   }
 
   drain(): void {
-    for (const task of this.team.takeQueued()) this.events.onEvent({ type: "result", result: cancelledUnbegun(task) });
+    for (const task of this.team.close()) this.events.onEvent({ type: "result", result: cancelledUnbegun(task) });
   }
 
   stop(graceMs: number): void {
@@ -76,7 +91,7 @@ export class FlatSwarm implements Swarm {
   end(): Promise<void> {
     this.host.close();
     this.inbox.release();
-    this.bus.unregister(ID);
+    this.bus.unregister(flatId);
     return Promise.resolve();
   }
 }

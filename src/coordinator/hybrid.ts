@@ -10,7 +10,7 @@ import { SIGKILL, signalGroup } from "../os/signals.ts";
 import type { Spawned } from "../os/spawn.ts";
 import { Backoff } from "./backoff.ts";
 import { Liveness } from "./liveness.ts";
-import { isBye, isHello, isResult } from "./payload.ts";
+import { isBack, isBye, isHello, isLook, isResult, isStopRequest } from "./payload.ts";
 import { Inbox, Postbox } from "./post.ts";
 import { type Fostering, Legacy } from "./succession.ts";
 import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
@@ -135,7 +135,7 @@ export class HybridSwarm implements Swarm {
   }
 
   stop(graceMs: number): void {
-    this.stopGraceMs = graceMs;
+    this.stopGraceMs = Math.min(graceMs, this.stopGraceMs ?? graceMs);
     this.stopAll({ grace_ms: graceMs });
     this.fostering.stop(graceMs);
   }
@@ -202,11 +202,14 @@ export class HybridSwarm implements Swarm {
 
   private handle(message: Message): void {
     const { from, payload } = message;
+    if (message.type === "stop" && isStopRequest(payload)) this.events.onStop(payload.grace_ms);
+    else if (message.type === "look" && isLook(payload)) this.fostering.end(payload.agent, payload.grace_ms);
     const place = this.places.get(from);
     if (place === undefined) return;
     if (message.type === "hello" && isHello(payload)) {
       place.epoch = payload.epoch;
-      this.events.onEvent({ type: "hello", coordinator: from, workers: payload.workers });
+      const { workers, exhausted = false } = payload;
+      this.events.onEvent({ type: "hello", coordinator: from, workers, exhausted });
       // It came while the run was ending, and was not told.
       if (this.ending) this.stopAll({ grace_ms: 0 });
     } else if (message.type === "result") {
@@ -216,6 +219,11 @@ export class HybridSwarm implements Swarm {
       if (!isResult(result) || result.epoch !== place.epoch) return;
       place.owes.delete(result.seq);
       this.events.onEvent({ type: "result", result });
+    } else if (message.type === "back" && isBack(payload)) {
+      if (payload.epoch !== place.epoch) return;
+      this.tally.withdraw(place.owes.get(payload.seq) ?? "", true);
+      place.owes.delete(payload.seq);
+      this.events.onEvent({ type: "untraced", attempt: { seq: payload.seq, attempt: payload.attempt } });
     } else if (message.type === "bye" && isBye(payload)) {
       this.byes.set(from, payload);
       this.peakRssBytes += payload.peak_rss_bytes;

@@ -7,6 +7,7 @@
  *     owner      locked while somebody works on the run
  *     results    a line per task that has its final result (`record.ts`), only ever appended to; one line for the end
  *     tasks      the list itself, where it came by a pipe: its bytes as they were read, written before their tasks run
+ *     undelivered.jsonl   messages that nobody had read when the run ended, whole (`undelivered.ts`); only where there are any
  *
  * Order of effects, for each task: its output is printed or stored, then its line is written here, then its line in the
  * joblog. So the output of a recorded task is never lost, and a task whose master died in between runs once more. With
@@ -24,6 +25,7 @@ import { closeFile, replaceFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { syncData, syncPath } from "../os/stream.ts";
 import { removeTree } from "../os/tree.ts";
+import { visitWholeLines } from "../os/wholelines.ts";
 import { type HeldFolder, type Kept, makeJournal } from "./journalfolder.ts";
 import { journalLine, type RunEnded } from "./record.ts";
 
@@ -71,6 +73,7 @@ export class Journal {
   readonly path: string;
   private readonly results: AppendedFile;
   private readonly copy: AppendedFile | undefined;
+  private undelivered: AppendedFile | undefined;
   private copied = 0;
   private lastByte = NEWLINE;
   private failed = false;
@@ -109,6 +112,20 @@ export class Journal {
     this.write(journalLine({ input_ended: { bytes: this.copied } }));
   };
 
+  /** Adds whole lines to the messages that nobody has read. Where they are; undefined if they could not be written, or are too many. */
+  keepUndelivered(lines: string): string | undefined {
+    try {
+      this.undelivered ??= openLines(`${this.folder.path}/undelivered.jsonl`);
+    } catch (error) {
+      if (!(error instanceof CfnError)) throw error;
+      return undefined;
+    }
+    const { path, length } = this.undelivered;
+    const more = encoder.encode(lines);
+    if (length + more.length > limits.undeliveredBytes || this.undelivered.append(more) !== undefined) return undefined;
+    return path;
+  }
+
   /** The run ends in order. Waits for the disk no longer than `limits.journalSyncWaitMs`, and a short run not at all. */
   async end(end: RunEnded["end"]): Promise<void> {
     globalThis.crashPoint?.("journal.ending");
@@ -123,6 +140,7 @@ export class Journal {
     }
     this.results.close();
     this.copy?.close();
+    this.undelivered?.close();
     closeFile(this.ownerFd);
   }
 
@@ -165,6 +183,14 @@ export class Journal {
     const { path } = this.folder;
     for (const each of [`${path}/run.json`, path, path.slice(0, path.lastIndexOf("/"))]) await syncPath(each);
   }
+}
+
+/** The same for one that an earlier execution of the run may have left with half a line at its end. */
+function openLines(path: string): AppendedFile {
+  const file = new AppendedFile(path);
+  const whole = visitWholeLines(file.fd, 0, () => undefined);
+  if (whole < file.length) file.cut(whole);
+  return file;
 }
 
 /**

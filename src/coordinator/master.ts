@@ -16,12 +16,14 @@ import type { Gate } from "./gate.ts";
 import type { Guardian } from "./guardian.ts";
 import type { RunLook, RunObserver, Waits } from "./observer.ts";
 import type { Output } from "./output.ts";
+import { ReaderPatience } from "./patience.ts";
 import type { Recorder } from "./recorder.ts";
 import { deliveryReports, type Failures, type RunReport } from "./report.ts";
 import type { Shape } from "./shape.ts";
 import type { TaskSource } from "./source.ts";
 import { taskPayload } from "./spec.ts";
 import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
+import { type KeepLines, type MessageReport, noMessages } from "./undelivered.ts";
 
 export interface RunOptions {
   readonly runId: string;
@@ -36,6 +38,8 @@ export interface RunOptions {
   readonly timeLimitMs: number | undefined;
   /** From TERM to KILL, for what is ended early. */
   readonly graceMs: number;
+  /** Somebody wants the run to end, by `cfn stop`; without a grace, with this run's. */
+  readonly onStop: (graceMs: number | undefined) => void;
   /** Lets agents start; undefined where no mark is set. */
   readonly gate: Gate | undefined;
   readonly lineBuffer: boolean;
@@ -47,6 +51,8 @@ export interface RunOptions {
   readonly busBytes: (() => number) | undefined;
   /** In how many places the bus was found damaged. */
   readonly busDamaged: () => number;
+  /** Closes the bus to messages, and takes those that nobody has read. */
+  readonly drainInboxes: (keep: KeepLines) => Promise<MessageReport>;
   /** Whether the bus directory is still there. */
   readonly busIsThere: () => boolean;
   readonly guardian: Guardian;
@@ -75,6 +81,7 @@ export class Run {
   private readonly state: RunState;
   private readonly swarm: Swarm;
   private readonly output: Output;
+  private readonly patience: ReaderPatience;
   private readonly latency = { task: new LatencyCounts(), result: new LatencyCounts() };
   private readonly recorder: Recorder;
   private readonly failures: Failures;
@@ -96,6 +103,10 @@ export class Run {
   private turning = false;
   private lost = false;
   private closed = false;
+  /** Everything is out that could be printed. */
+  private isPrinted = false;
+  /** Nothing is left to stop. */
+  private ending = false;
   private changed: () => void = () => undefined;
   private over: () => void = () => undefined;
   private readonly peak = { bus: 0, fds: 0 };
@@ -110,6 +121,7 @@ export class Run {
         this.recorder.failover(failover);
         for (const observer of options.observers) observer.failover?.(failover);
       },
+      onStop: options.onStop,
       wantsTeams: () => this.state.wantsTeams,
     };
     this.swarm = options.openSwarm(events);
@@ -122,8 +134,10 @@ export class Run {
     this.firstAttempt = attempts + 1;
     const { firstAttempt } = this;
     const gated = gate !== undefined;
+
     this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier, gated });
     this.output = options.openOutput(this.recorder, onFailure);
+    this.patience = new ReaderPatience(() => this.output.written);
   }
 
   /** Resolves when every task has its result and nothing of the run is left but its bus. */
@@ -148,20 +162,28 @@ export class Run {
     clearTimeout(limit);
     for (const timer of timers) clearInterval(timer);
     globalThis.crashPoint?.("run.over");
-    await this.output.end();
+    await Promise.race([this.output.end().then(() => this.printed()), this.patience.over]);
+    this.patience.close();
     this.recorder.flush();
     this.sample();
     this.look();
+    this.ending = true;
     // Without a bus nobody can be asked to end: `finish` ends every descendant in any case.
     if (!this.lost) await this.swarm.end();
     globalThis.crashPoint?.("run.ended");
     return this.finish();
   }
 
-  /** Ends the run early. Called again with grace 0, it ends what still runs at once. */
+  /** Ends the run early. Called again, the shortest grace counts: with 0 it ends what still runs at once. */
   stop(why: "interrupted" | "timed_out", graceMs: number): void {
+    if (this.ending) return;
+    this.patience.limit(graceMs);
     this.handle({ type: "stop", why, graceMs });
     void this.turn();
+  }
+
+  private printed(): void {
+    this.isPrinted = true;
   }
 
   private async readTasks(): Promise<void> {
@@ -364,7 +386,20 @@ export class Run {
     for (const observer of this.options.observers) observer.look?.(look);
   }
 
-  private finish(): RunEnd {
+  /** All agents have ended: what they have not read of each other's messages. */
+  private async drainInboxes(): Promise<MessageReport> {
+    if (this.lost) return noMessages;
+    try {
+      return await this.options.drainInboxes((lines) => this.recorder.keepUndelivered(lines));
+    } catch (error) {
+      // The bus was removed just now, or its space is gone.
+      if (!(error instanceof CfnError)) throw error;
+      this.options.onWarning(`messages of this run were not counted: ${error.message}`);
+      return noMessages;
+    }
+  }
+
+  private async finish(): Promise<RunEnd> {
     // Whoever is still to wake us finds no bus any more.
     this.closed = true;
     const { runId, shape } = this.options;
@@ -372,6 +407,7 @@ export class Run {
     const spared = pid > 0 ? [pid] : [];
     awaitDying(spared.length);
     const orphans = endDescendants(limits.endWaitMs, spared);
+    const messages = await this.drainInboxes();
     const { mesh, hierarchical } = this.swarm;
     const report: RunReport = {
       schema: "cfn.run/1",
@@ -387,6 +423,7 @@ export class Run {
       spawn_time_ms: rounded(Math.max(this.lastSpawn - this.firstSpawn, 0)),
       tasks: this.state.counts,
       ...deliveryReports(mesh, hierarchical),
+      messages,
       latency_ms: { task: this.latency.task.quantiles(), result: this.latency.result.quantiles() },
       resources: {
         peak_rss_bytes: peakRssBytes() + this.swarm.peakRssBytes,
@@ -401,8 +438,13 @@ export class Run {
       bus_damaged: this.options.busDamaged(),
     };
     for (const observer of this.options.observers) observer.ended?.(report);
-    const finished = this.listRead && report.tasks.cancelled === 0 && this.failure === undefined;
-    return { report, failure: this.failure, finished, left: orphans.left };
+    const { isPrinted, listRead, failure } = this;
+    if (!isPrinted) {
+      const remedy = "cfn run --resume runs them again";
+      this.options.onWarning(`nobody reads the output: tasks whose output is not out are not recorded; ${remedy}`);
+    }
+    const finished = listRead && isPrinted && report.tasks.cancelled === 0 && failure === undefined;
+    return { report, failure, finished, left: orphans.left };
   }
 }
 

@@ -10,11 +10,11 @@ import type { Bell, Bus } from "../bus/contract.ts";
 import { makeRoster, type Roster } from "../bus/roster.ts";
 import { limits } from "../limits.ts";
 import type { Json, Message } from "../message/message.ts";
-import type { ByePayload, HelloPayload, ResultPayload } from "../message/protocol.ts";
+import type { BackPayload, ByePayload, HelloPayload, ResultPayload } from "../message/protocol.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
 import { cancelledUnbegun } from "./outcome.ts";
-import { isStop, isTask } from "./payload.ts";
+import { isLook, isStop, isTask } from "./payload.ts";
 import { Inbox, Postbox } from "./post.ts";
 import type { DeliveryCounts } from "./tally.ts";
 import { type Hosting, type OpenHost, Team } from "./team.ts";
@@ -60,7 +60,7 @@ export class Member {
     this.outbox = new Postbox(bus);
     this.roster = makeRoster(bus.info.dir, id, this.epoch, seats.length);
     // Before the seats are taken: the master makes the first tasks ready meanwhile.
-    if (this.epoch === 1) this.greet(seats.length);
+    if (this.epoch === 1) this.greet({ workers: seats.length });
     this.team = new Team({ bus, id, runId, onResult: (result) => this.passOn(result) });
     this.host = options.openHost({
       lead: id,
@@ -70,11 +70,16 @@ export class Member {
       onResults: () => void this.turn(),
       onSeats: (more) => {
         this.team.seat(more);
-        this.greet(this.host.seats.length);
+        this.greetAgain();
+      },
+      onRetired: (seats) => {
+        this.team.retire(seats);
+        this.greetAgain();
+        void this.turn();
       },
     });
     this.team.serveBy(this.host);
-    if (this.epoch > 1) this.greet(this.host.seats.length);
+    if (this.epoch > 1) this.greetAgain();
     globalThis.crashPoint?.("member.open");
   }
 
@@ -114,8 +119,13 @@ export class Member {
     await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, graceMs + limits.endWaitMs))]);
   }
 
-  private greet(workers: number): void {
-    const hello: HelloPayload = { pid: process.pid, epoch: this.epoch, workers };
+  private greetAgain(): void {
+    const { seats, exhausted } = this.host;
+    this.greet({ workers: seats.length, exhausted });
+  }
+
+  private greet(size: Pick<HelloPayload, "workers" | "exhausted">): void {
+    const hello: HelloPayload = { pid: process.pid, epoch: this.epoch, ...size };
     this.post("hello", hello as unknown as Json);
     this.outbox.flush();
   }
@@ -139,11 +149,13 @@ export class Member {
       for (const { message } of mail) this.handle(message);
       globalThis.crashPoint?.("member.handled");
       this.team.assign();
+      this.giveBack();
       sent = this.pass();
       await nextTurn();
     }
     if (this.over) return;
     this.team.assign();
+    this.giveBack();
     sent &&= this.outbox.flush();
     this.roster.count(this.team.tally.delivery());
     this.turning = false;
@@ -163,6 +175,7 @@ export class Member {
   private handle(message: Message): void {
     const { payload } = message;
     if (message.type === "result") this.team.received(message);
+    else if (message.type === "look" && isLook(payload)) this.host.look(payload.agent);
     else if (message.from !== this.options.master) return;
     else if (message.type === "task" && isTask(payload)) {
       // One for a predecessor: the master has given it to somebody else.
@@ -178,7 +191,17 @@ export class Member {
   }
 
   private cancelQueued(): void {
-    for (const task of this.team.takeQueued()) this.passOn(cancelledUnbegun(task));
+    for (const task of this.team.close()) this.passOn(cancelledUnbegun(task));
+  }
+
+  /** With no agent left what waits goes to other coordinators. */
+  private giveBack(): void {
+    if (!this.host.exhausted) return;
+    for (const { seq, attempt } of this.team.takeQueued()) {
+      const back: BackPayload = { seq, attempt, epoch: this.epoch };
+      this.taskMsgIds.delete(seq);
+      this.post("back", back as unknown as Json);
+    }
   }
 
   private passOn(result: ResultPayload): void {

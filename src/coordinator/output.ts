@@ -64,6 +64,11 @@ export class Output {
     return this.ready.size + this.early.size;
   }
 
+  /** Bytes that the readers of stdout and stderr have taken. */
+  get written(): number {
+    return this.stdout.written + this.stderr.written;
+  }
+
   /** A task's final result. */
   add(task: TaskSpec, result: ResultPayload): void {
     const entry = { task, result };

@@ -70,6 +70,11 @@ export class Recorder {
     this.options.journal?.write(journalLine({ failover }));
   }
 
+  /** See `Journal.keepUndelivered`. */
+  keepUndelivered(lines: string): string | undefined {
+    return this.options.journal?.keepUndelivered(lines);
+  }
+
   flush(): void {
     const { journal, joblog, onFailure } = this.options;
     const [journalLines, joblogLines] = [this.journalLines, this.joblogLines];

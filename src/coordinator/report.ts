@@ -8,6 +8,7 @@ import { errorText } from "../os/libc.ts";
 import type { TaskCounts } from "./decide.ts";
 import type { Failover } from "./swarm.ts";
 import { addDeliveries, type DeliveryCounts, deliveryRate } from "./tally.ts";
+import type { MessageReport } from "./undelivered.ts";
 
 interface DeliveryReport extends DeliveryCounts {
   /** Delivered over expected, both counted from ids seen by receivers; 1 where nothing was expected. */
@@ -34,6 +35,8 @@ export interface RunReport {
   readonly tasks: TaskCounts;
   readonly delivery: DeliveryReport;
   readonly levels: { readonly mesh: DeliveryReport; readonly hierarchical: DeliveryReport };
+  /** What agents sent each other, and others on this run's bus: counted by the bus. */
+  readonly messages: MessageReport;
   readonly latency_ms: { readonly task: Quantiles; readonly result: Quantiles };
   readonly resources: { readonly peak_rss_bytes: number; readonly bus_bytes: number; readonly open_fds_max: number };
   readonly failures: readonly Failure[];

@@ -7,6 +7,8 @@ const GATHER_BYTES = 256 * 1024;
 export class Sink {
   private parts: Uint8Array[] = [];
   private bytes = 0;
+  /** Bytes that have been taken. */
+  written = 0;
   /** One write at a time: two at once could mix. */
   private writing: Promise<void> = Promise.resolve();
 
@@ -24,7 +26,10 @@ export class Sink {
     const gathered = this.parts.length === 1 ? (this.parts[0] as Uint8Array) : joinBytes(this.parts);
     this.parts = [];
     this.bytes = 0;
-    this.writing = this.writing.then(() => writeWhole(this.fd, gathered));
+    this.writing = this.writing.then(async () => {
+      await writeWhole(this.fd, gathered);
+      this.written += gathered.length;
+    });
     return this.writing;
   }
 }

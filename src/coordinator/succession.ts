@@ -23,6 +23,8 @@ export interface Fostering {
     readonly roster: Roster;
   }): boolean;
   stop(graceMs: number): void;
+  /** The same for one agent, if it is among them. */
+  end(agentId: string, graceMs: number | undefined): void;
 }
 
 const none: RosterCounts = { expected: 0, delivered: 0, duplicates: 0 };

@@ -44,6 +44,8 @@ export interface SwarmEvents {
   /** Something has arrived: call `turn` soon. */
   readonly onWake: () => void;
   readonly onFailover: (failover: Failover) => void;
+  /** `cfn stop`: the run is to end, with this grace or its own. */
+  readonly onStop: (graceMs: number | undefined) => void;
   /** Whether one more coordinator would have something to do. */
   readonly wantsTeams: () => boolean;
 }

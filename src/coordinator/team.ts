@@ -15,8 +15,12 @@ export interface Hosting {
   /** Ends what runs; every task under way gets its result. */
   stop(graceMs: number): Promise<void>;
   close(): void;
-  /** Those of the seats asked for that are served. */
+  /** Those of the seats asked for that take tasks. */
   readonly seats: readonly string[];
+  /** None takes any, and none will: each was stopped. */
+  readonly exhausted: boolean;
+  /** Something else has come for this seat: looks now, if it is served here. */
+  look(seat: string): void;
 }
 
 interface HostingRequest {
@@ -28,6 +32,8 @@ interface HostingRequest {
   readonly epoch?: number;
   /** Seats that were not free at first are served from now on. */
   readonly onSeats?: (seats: readonly string[]) => void;
+  /** Seats that were stopped one by one, and take no further task. */
+  readonly onRetired: (seats: readonly string[]) => void;
   /** Results are in the lead's control inbox. */
   readonly onResults: () => void;
 }
@@ -51,6 +57,9 @@ export class Team {
   /** Never used ones first, then the longest free: without a task list each seat gets one task. */
   private readonly free: Queue<string>;
   private readonly busy = new Map<string, TaskPayload>();
+  private readonly retired = new Set<string>();
+  /** Nothing that has not begun may begin. */
+  private closed = false;
   private readonly outbox: Postbox;
   private host: Hosting | undefined;
   /** Seats that a task was published to since the host was told last. */
@@ -72,7 +81,13 @@ export class Team {
 
   /** These seats take tasks from now on. */
   seat(seats: readonly string[]): void {
-    for (const seat of seats) this.free.add(seat);
+    for (const seat of seats) if (!this.retired.has(seat)) this.free.add(seat);
+  }
+
+  /** These take no further one. What such a seat refuses goes to another. */
+  retire(seats: readonly string[]): void {
+    for (const seat of seats) this.retired.add(seat);
+    this.seat(this.free.takeAll());
   }
 
   /** Tasks given and not answered. */
@@ -92,8 +107,11 @@ export class Team {
     const task = this.busy.get(message.from);
     if (task === undefined || !isResult(result) || result.seq !== task.seq) return;
     this.busy.delete(message.from);
-    this.free.add(message.from);
-    this.options.onResult(result);
+    this.seat([message.from]);
+    // A task that met its seat's stop on the way was refused and has not begun.
+    const refused = this.retired.has(message.from) && result.reason === "cancelled" && result.run_time_ms === 0;
+    if (refused && !this.closed) this.give(task);
+    else this.options.onResult(result);
   }
 
   /** Gives waiting tasks to free seats and repeats what the bus refused. Call it after `give` and `received`, once for many, and now and then. */
@@ -119,6 +137,12 @@ export class Team {
     const { served } = this;
     this.served = [];
     this.host?.wake(served);
+  }
+
+  /** Takes back what no seat has been given, and gives no more: nothing else may begin. */
+  close(): TaskPayload[] {
+    this.closed = true;
+    return this.takeQueued();
   }
 
   /** Takes back what no seat has been given. */

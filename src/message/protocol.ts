@@ -6,6 +6,9 @@
  * coordinator is the master. Each hop is a message with an id of its own, counted where it is received.
  */
 
+/** A data message that went back to its sender: its payload is the one that nobody has read, `reply_to` that one's id. */
+export const undeliveredType = "undelivered";
+
 export interface TaskPayload {
   /** Unique in the run. */
   readonly task_id: string;
@@ -72,12 +75,35 @@ export interface StopPayload {
   readonly epoch?: number;
 }
 
-/** A coordinator takes tasks, for so many workers; said again when it has more. */
+/** From `cfn stop`, type `stop`, to the lead of the swarm: end the run, as SIGTERM does. Without a grace, the run's own. */
+export interface StopRequestPayload {
+  readonly grace_ms?: number;
+}
+
+/**
+ * From `cfn stop --agent`, type `look`: to the agent went a `stop`, which stays on its control chain as long as there is a bus, so
+ * that whoever hosts the agent next obeys it too. Hosts see it sooner if they look now.
+ */
+export interface LookPayload {
+  readonly agent: string;
+  readonly grace_ms?: number;
+}
+
+/** Type `back`, to the master: this attempt was not begun, and the coordinator has no agent left to do it. */
+export interface BackPayload {
+  readonly seq: number;
+  readonly attempt: number;
+  readonly epoch: number;
+}
+
+/** A coordinator takes tasks, for so many workers; said again when it has more or fewer. */
 export interface HelloPayload {
   readonly pid: number;
   /** How often its id has been taken up: each coordinator that takes a dead one's place has a higher one. */
   readonly epoch: number;
   readonly workers: number;
+  /** Each of its agents was stopped by itself: none will ever take a task again. */
+  readonly exhausted?: boolean;
 }
 
 /** What a coordinator counted at its own receiving end; the master adds the counts of all levels for the report. */

@@ -131,6 +131,11 @@ export const crashPoints = [
   "sweep.blob_gone",
   "sweep.bell_gone",
   "sweep.dead_bus",
+  // The end of a bus's data messages.
+  "closing.shard_done",
+  "drain.closed",
+  "drain.kept",
+  "drain.taken",
   // A bus from its making to its end.
   "create.hidden",
   "create.parts",

@@ -4,7 +4,7 @@
  * meanwhile. It fills frames (`SpawnFrame`), the thread makes the calls, in order: a ring in shared memory.
  */
 import { assert } from "../assert.ts";
-import { unixSeconds } from "./clock.ts";
+import { monotonicMs, unixSeconds } from "./clock.ts";
 import { threadModule } from "./executable.ts";
 import { FRAMES, frameAt, RING_BYTES, type RingMessage, W } from "./launchring.ts";
 import { pointerTo } from "./libc.ts";
@@ -39,6 +39,48 @@ export const launchHere: Launcher = {
 interface Launch {
   readonly request: SpawnRequest;
   readonly onSpawned: OnSpawned;
+}
+
+/** How long a turn of the event loop starts programs. */
+const SLICE_MS = 10;
+
+/**
+ * Starts programs in this thread, a few in each turn of the event loop: on a machine full of processes each start takes long, and
+ * what comes meanwhile, to stop them all above all, must not wait for the last.
+ */
+export class LaunchInTurns implements Launcher {
+  readonly #waiting = new Set<Launch>();
+  /** A turn has begun: it starts no more after this. */
+  #until: number | undefined;
+
+  launch(request: SpawnRequest, onSpawned: OnSpawned): () => boolean {
+    const launch = { request, onSpawned };
+    if (this.#until === undefined) this.#begin();
+    if (this.#waiting.size === 0 && monotonicMs() < (this.#until as number))
+      return launchHere.launch(request, onSpawned);
+    this.#waiting.add(launch);
+    return () => this.#waiting.delete(launch);
+  }
+
+  close(): void {
+    assert(this.#waiting.size === 0, "a launcher is closed when every launch has been answered");
+  }
+
+  #begin(): void {
+    this.#until = monotonicMs() + SLICE_MS;
+    setImmediate(() => this.#go());
+  }
+
+  #go(): void {
+    this.#until = undefined;
+    if (this.#waiting.size === 0) return;
+    this.#begin();
+    for (const launch of this.#waiting) {
+      this.#waiting.delete(launch);
+      launchHere.launch(launch.request, launch.onSpawned);
+      if (monotonicMs() >= (this.#until as unknown as number)) return;
+    }
+  }
 }
 
 /** Starts programs in a thread of their own. One at a time in a process: exits are told by `reap.ts`, which asks it. */

@@ -4,9 +4,10 @@ import { AssertionFailure } from "../../src/assert.ts";
 
 /** The whole table: what each event makes of each state; null where it is a bug. */
 const expected = {
-  SPAWNED: { assigned: "SPAWNED", started: "WORKING", not_started: "COMPLETE", ended: null },
-  WORKING: { assigned: null, started: null, not_started: null, ended: "COMPLETE" },
-  COMPLETE: { assigned: "SPAWNED", started: null, not_started: null, ended: null },
+  SPAWNED: { assigned: "SPAWNED", started: "WORKING", not_started: "COMPLETE", ended: null, stopped: "STOPPED" },
+  WORKING: { assigned: null, started: null, not_started: null, ended: "COMPLETE", stopped: null },
+  COMPLETE: { assigned: "SPAWNED", started: null, not_started: null, ended: null, stopped: "STOPPED" },
+  STOPPED: { assigned: null, started: null, not_started: null, ended: null, stopped: "STOPPED" },
 } as const;
 
 for (const state of lifecycleStates) {

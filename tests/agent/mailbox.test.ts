@@ -29,3 +29,16 @@ test("a task is taken once", () => {
   expect(box.takeTask()).toBeUndefined();
   expect(box.takeWaiting()).toEqual([]);
 });
+
+test("a message that is kept is acknowledged only when all are settled", () => {
+  const box = new Mailbox();
+  box.add(task("a"));
+  box.keep("stop");
+  const first = box.takeTask();
+  if (first === undefined) throw new Error("a task was added");
+  first.status = "settled";
+  expect(box.dropSettled()).toBe(1);
+  expect(box.dropSettled()).toBe(0);
+  box.settleAll();
+  expect(box.dropSettled()).toBe(1);
+});

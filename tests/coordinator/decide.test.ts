@@ -327,6 +327,42 @@ describe("a run that is resumed", () => {
   });
 });
 
+describe("a coordinator whose agents have all been stopped one by one", () => {
+  const exhausted = (coordinator: string) => ({ type: "hello", coordinator, workers: 0, exhausted: true }) as const;
+
+  test("is given no task, and what it gives back goes to others as another attempt", () => {
+    const state = run({
+      teams: [
+        { id: "c1", workers: 1 },
+        { id: "c2", workers: 4 },
+      ],
+    });
+    expect(dispatches(add(state, task(1), task(2)))).toEqual(["1.1>c1", "2.1>c2"]);
+    expect(state.handle(exhausted("c1"))).toEqual([]);
+    expect(dispatches(state.handle({ type: "untraced", attempt: { seq: 1, attempt: 1 } }))).toEqual(["1.2>c2"]);
+    expect(dispatches(add(state, task(3)))).toEqual(["3.1>c2"]);
+  });
+
+  test("ends the run if it was the last: what has not begun is cancelled, and says why", () => {
+    const state = run({ teams: [{ id: "c1", workers: 1 }] });
+    add(state, task(1), task(2), task(3), task(4));
+    const commands = state.handle(exhausted("c1"));
+    expect(commands[0]).toEqual({ type: "drain" });
+    expect(settled(commands)).toEqual(["4 cancelled"]);
+    expect(commands[1]).toMatchObject({ result: { detail: "no agent is left to do it" } });
+    expect(settled(state.handle({ type: "untraced", attempt: { seq: 3, attempt: 1 } }))).toEqual(["3 cancelled"]);
+    expect(state.ending).toBe(true);
+    expect(state.status).toBe("failed");
+  });
+
+  test("is not one that waits for its seats to become free", () => {
+    const state = run({ teams: [{ id: "c1", workers: 1 }] });
+    expect(state.handle({ type: "hello", coordinator: "c1", workers: 0, exhausted: false })).toEqual([]);
+    expect(dispatches(add(state, task(1)))).toEqual([]);
+    expect(dispatches(state.handle({ type: "hello", coordinator: "c1", workers: 1 }))).toEqual(["1.1>c1"]);
+  });
+});
+
 describe("admission", () => {
   const gated = (workers: number, more: Partial<RunPolicy> = {}): RunState =>
     run({ gated: true, teams: [{ id: "c1", workers }], ...more });

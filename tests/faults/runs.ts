@@ -92,6 +92,21 @@ export const runScenarios: readonly RunScenario[] = [
     codes: { all: [1] },
   },
   {
+    name: "a run whose agents leave messages unread",
+    command: "run",
+    points: ["closing.shard_done", "drain.closed", "drain.kept", "drain.taken"],
+    args: [
+      "run",
+      "--agents",
+      "3",
+      "--",
+      "sh",
+      "-c",
+      'cfn send "$CFN_AGENT_ID" --text hello >/dev/null; echo "$CFN_TASK_ID"',
+    ],
+    tasks: 3,
+  },
+  {
     name: "a run that finds a dead one's bus",
     command: "run",
     points: ["sweep.dead_bus"],

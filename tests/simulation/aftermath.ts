@@ -78,6 +78,7 @@ export function* settle(kernel: Kernel, program: Program, life: Life, bus: Woven
   // What a rebuild costs is a good part of a schedule.
   if (kernel.below(4) === 0) for (const shard of shards) yield* compareWithRebuild(program, shard, wrong);
   if ((yield* bus.sweep()).damaged > 0) wrong.push("a sweep finds damage where nobody damaged anything");
+  yield* life.close();
   for (const { id } of yield* bus.agents()) yield* life.drain(id);
   for (const { id, depth } of yield* bus.agents())
     wrong.push(`${id} is still there, with ${depth.data} and ${depth.control} messages`);

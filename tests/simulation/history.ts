@@ -29,7 +29,7 @@ export interface Sent extends At {
   readonly message: string;
   /** Names the call: a batch has many messages. */
   readonly call: number;
-  readonly status: "accepted" | "duplicate" | "full" | "gone" | "gap";
+  readonly status: "accepted" | "duplicate" | "full" | "gone" | "gap" | "closed";
   readonly sequence: number;
 }
 
@@ -62,6 +62,8 @@ export type Happening =
   | (At & { readonly kind: "hosting"; readonly id: string; readonly incarnation: number })
   | (At & { readonly kind: "leaving"; readonly id: string })
   | (At & { readonly kind: "died" })
+  /** Somebody has closed the inboxes: of data messages so many had ever been accepted. */
+  | (At & { readonly kind: "closed"; readonly accepted: number })
   /** Every inbox has been read to its end. */
   | (At & { readonly kind: "drained" })
   /** Something that was seen where it happened. */
@@ -112,6 +114,8 @@ export function checkHistory(history: readonly Happening[]): string[] {
   /** Chains of inboxes that refused a message of the call, "call to chain". */
   const refusals = new Set<string>();
   let drained = false;
+  /** By the process that did it: when the inboxes were closed. */
+  const closed = new Map<number, number>();
   const say = (at: At, what: string): void => void wrong.push(`step ${at.at}, process ${at.process}: ${what}`);
 
   for (const one of history) {
@@ -142,6 +146,8 @@ export function checkHistory(history: readonly Happening[]): string[] {
           if (one.status === "accepted" && refusals.has(lineOf(one, message.sending)))
             say(one, `${one.message} was accepted behind one of the same call that was refused`);
           if (message.accepted && one.status === "accepted") say(one, `${one.message} was accepted twice`);
+          if (one.status === "accepted" && isLate(one, message.sending, closed))
+            say(one, `${one.message} was accepted after the inboxes were closed`);
           const before = lastAccepted.get(pairOf(message.sending));
           const since = hosts.get(message.sending.to)?.at ?? Number.POSITIVE_INFINITY;
           if (one.status === "accepted" && before !== undefined && before.at > since && one.sequence <= before.sequence)
@@ -219,6 +225,13 @@ export function checkHistory(history: readonly Happening[]): string[] {
         for (const [id, host] of hosts) if (host.process === one.process) hosts.delete(id);
         for (const lease of leases.values()) if (lease.process === one.process) lease.over = true;
         break;
+      case "closed": {
+        const { least, most } = acceptedSoFar(known);
+        if (one.accepted < least || one.accepted > most)
+          say(one, `counts ${one.accepted} accepted data messages, of ${least} to ${most}`);
+        closed.set(one.process, one.at);
+        break;
+      }
       case "drained":
         drained = true;
         break;
@@ -233,6 +246,21 @@ export function checkHistory(history: readonly Happening[]): string[] {
     if (refused && !accepted && received > 0) wrong.push(`${name} was refused and received`);
   }
   return wrong;
+}
+
+/** Whether a data message was sent when another process had closed the inboxes. */
+function isLate({ process }: Sent, { at, chain }: Sending, closed: ReadonlyMap<number, number>): boolean {
+  return chain === "data" && [...closed].some(([closer, since]) => closer !== process && since < at);
+}
+
+/** How many data messages are known to be accepted, and how many may be. */
+function acceptedSoFar(known: ReadonlyMap<string, Known>): { readonly least: number; readonly most: number } {
+  const data = [...known.values()].filter(({ sending }) => sending.chain === "data");
+  const isSure = ({ accepted, received }: Known): boolean => accepted || received > 0;
+  return {
+    least: data.filter(isSure).length,
+    most: data.filter((one) => isSure(one) || one.open || one.unknown || !one.refused).length,
+  };
 }
 
 function checkReceived(

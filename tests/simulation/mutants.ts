@@ -129,12 +129,20 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     ),
   ],
   [
-    "a slot's next tenant has the generation of the last one",
-    one(
-      "slots.ts",
-      "const generation = ((words[at + A.generation] as number) + 1) >>> 0;",
-      "const generation = words[at + A.generation] as number;",
-    ),
+    // Either alone keeps the last one's messages from being taken for the next one's.
+    "a slot's next tenant has the generation of the last one and counts anew",
+    [
+      ...one(
+        "slots.ts",
+        "const generation = ((words[at + A.generation] as number) + 1) >>> 0;",
+        "const generation = words[at + A.generation] as number;",
+      ),
+      ...one(
+        "slots.ts",
+        "    words[chainAt + C.taken] = words[chainAt + C.sequence] as number;\n",
+        "    words[chainAt + C.taken] = words[chainAt + C.sequence] = 0;\n",
+      ),
+    ],
   ],
   [
     "a segment that cannot be opened for now counts as gone",
@@ -189,6 +197,22 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
       "  const linked = new Set<number>();\n",
       "  const linked = new Set<number>();\n  for (const { header } of unread) {\n    const at = chainWord(header.slot, header.chain);\n    words[at + C.taken] = words[at + C.sequence] as number;\n  }\n",
     ),
+  ],
+  [
+    "a slot's next tenant begins to count anew",
+    one(
+      "slots.ts",
+      "    words[chainAt + C.taken] = words[chainAt + C.sequence] as number;\n",
+      "    words[chainAt + C.taken] = words[chainAt + C.sequence] = 0;\n",
+    ),
+  ],
+  [
+    "the inboxes are closed without their shard's lock",
+    one("bus.ts", "withShard(shard, () => closeInboxesOf(shard))", "closeInboxesOf(shard)"),
+  ],
+  [
+    "a message is taken by inboxes that are closed",
+    one("append.ts", "shard.index.words[H.closing] === CLOSED &&", "shard.index.words[H.closing] === 2 &&"),
   ],
   [
     "a half-made table of pairs is left",

@@ -34,14 +34,14 @@ export interface Actor {
 
 /** Weights of what an actor does. */
 export type Leaning = Readonly<
-  Record<"send" | "batch" | "serve" | "host" | "look" | "sweep" | "wait" | "together", number>
+  Record<"send" | "batch" | "serve" | "host" | "look" | "sweep" | "wait" | "together" | "close", number>
 >;
 
 export const leanings: readonly Leaning[] = [
-  { send: 8, batch: 3, serve: 0, host: 1, look: 1, sweep: 0, wait: 0, together: 0 },
-  { send: 1, batch: 0, serve: 8, host: 1, look: 1, sweep: 0, wait: 1, together: 2 },
-  { send: 3, batch: 1, serve: 3, host: 4, look: 1, sweep: 1, wait: 0, together: 0 },
-  { send: 1, batch: 0, serve: 2, host: 2, look: 2, sweep: 3, wait: 0, together: 1 },
+  { send: 8, batch: 3, serve: 0, host: 1, look: 1, sweep: 0, wait: 0, together: 0, close: 0 },
+  { send: 1, batch: 0, serve: 8, host: 1, look: 1, sweep: 0, wait: 1, together: 2, close: 0 },
+  { send: 3, batch: 1, serve: 3, host: 4, look: 1, sweep: 1, wait: 0, together: 0, close: 0 },
+  { send: 1, batch: 0, serve: 2, host: 2, look: 2, sweep: 3, wait: 0, together: 1, close: 1 },
 ];
 
 /** What the actors of one schedule share. */
@@ -132,6 +132,8 @@ export class Life {
         return this.wait();
       case "together":
         return this.readTogether();
+      case "close":
+        return this.close();
     }
   }
 
@@ -332,6 +334,12 @@ export class Life {
     const swept = yield* this.bus.sweep();
     if (swept.damaged > 0)
       this.log({ ...this.at, kind: "wrong", what: "a sweep finds damage where nobody damaged anything" });
+  }
+
+  /** Nobody else's data message is taken from then on. */
+  *close(): Steps<void> {
+    const { accepted } = yield* this.bus.closeInboxes();
+    this.log({ ...this.at, kind: "closed", accepted });
   }
 
   private *wait(): Steps<void> {

@@ -30,6 +30,7 @@ export const covered = [
   "full inbox",
   "full bus",
   "gone",
+  "closed",
   "retry accepted",
   "retry duplicate",
   "registration taken",
