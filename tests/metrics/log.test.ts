@@ -74,18 +74,18 @@ describe("a metrics file", () => {
   });
 
   test("that is full is renamed; the oldest goes, the numbers go on, and what is gone is known", () => {
-    const log = open({ fileBytes: 400, files: 3 });
-    for (let n = 1; n <= 12; n++) write(log, `t${n}`);
+    const log = open({ fileBytes: 400, files: 4 });
+    for (let n = 1; n <= 20; n++) write(log, `t${n}`);
     log.close();
-    expect(readdirSync(folder).sort()).toEqual(["master.jsonl", "master.jsonl.1", "master.jsonl.2"]);
+    expect(readdirSync(folder).sort()).toEqual(["", ".1", ".2", ".3"].map((end) => `master.jsonl${end}`));
     for (const name of readdirSync(folder)) {
       expect(text(name).length, name).toBeLessThanOrEqual(400);
       const [first, second] = linesOf(text(name)).map((line) => JSON.parse(line));
       expect(first).toEqual(header(second.n));
     }
     const kept = ids();
-    expect(kept).toEqual(Array.from({ length: 12 }, (_, n) => `t${n + 1}`).slice(-kept.length));
-    expect(faultsIn()).toEqual({ ...nothingWrong, rotated_away: 12 - kept.length });
+    expect(kept).toEqual(Array.from({ length: 20 }, (_, n) => `t${n + 1}`).slice(-kept.length));
+    expect(faultsIn()).toEqual({ ...nothingWrong, rotated_away: 20 - kept.length });
   });
 
   test("of which one is kept is replaced", () => {
