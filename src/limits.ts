@@ -36,6 +36,9 @@ export const limits = {
   busBytes: 256 * MiB,
   busBytesLeast: 3 * MiB,
   busBytesMost: 64 * 1024 * MiB,
+  /** Inodes of a bus without agents, and of each agent with its output. */
+  busFilesLeast: 160,
+  agentFiles: 4,
   agentsPerShard: 8192,
   slotsPerGrowth: 128,
   pairsInitial: 512,
@@ -176,6 +179,17 @@ export const limits = {
   /** Longer ones are read, but nobody says in which line a key stands. */
   configLinesLocated: 1000,
   configProblemsListed: 20,
+
+  // Doctor
+  doctorAgentsDefault: 100,
+  doctorNamed: 5,
+  /** Below this, what a run writes beside its bus may soon find no room. */
+  spoolBytesTight: 64 * MiB,
+  /** What a process of cfn takes, and a shell. */
+  hostMemoryBytes: 80 * MiB,
+  agentMemoryBytes: 1 * MiB,
+  smokeAgents: 3,
+  smokeMs: 20_000,
 
   // Chaos
   chaosAgentsDefault: 50,
