@@ -11,6 +11,7 @@ import { coreCount } from "../src/os/usage.ts";
 import { endAtBug } from "./bug.ts";
 import type { Command } from "./command.ts";
 import { say } from "./log.ts";
+import { runAlerts } from "./runalerts.ts";
 import { runBoard } from "./runboard.ts";
 import { onBus } from "./runbus.ts";
 import { placeForBus } from "./runchecks.ts";
@@ -72,13 +73,14 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     onInfo: info,
     talks: args.progress || isTerminal(2),
   };
-  const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
+  const end = await onBus({ busDir, place, runId, ...system }, async (bus, spool, guardian) => {
     listener?.watch(busDir);
     const openOutput = files.outputFrom(spool);
     const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, graceMs, health: settings.health, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
+    const alerts = runAlerts({ bus, runId, env, settings: settings.alert });
     const board = runBoard(busDir, shape, taskList ? undefined : shape.workers, settings.health);
-    const lookers = [progress?.observer, board, ...pacing(bus, settings.bus.senderRate)];
+    const lookers = [alerts.observer, progress?.observer, board, ...pacing(bus, settings.bus.senderRate)];
     const observers = lookers.filter((looker) => looker !== undefined);
     const busIsThere = (): boolean => isBus(busDir);
     const busDamaged = (): number => bus.damaged(true);
@@ -87,9 +89,11 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onWarning: warn });
     catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       swarm.stop("interrupted", caught === 0 ? graceMs : 0);
+      if (caught > 0) alerts.cut();
       caught ||= signal;
     });
-    return swarm.run();
+    const ended = await swarm.run().finally(alerts.end);
+    return { ...ended, report: { ...ended.report, ...alerts.report() } };
   }).catch(files.giveUp);
   listener?.close();
   progress?.clear();

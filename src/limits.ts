@@ -180,6 +180,21 @@ export const limits = {
   configLinesLocated: 1000,
   configProblemsListed: 20,
 
+  // Alerts
+  alertLookMs: 1000,
+  /** Looks in a row beyond the mark until an alert fires, and well on the good side until it clears. */
+  alertFireLooks: 2,
+  alertClearLooks: 3,
+  /** Of the mark: below it an alert clears. */
+  alertClearShare: 0.875,
+  alertSubjects: 1000,
+  alertsReported: 1000,
+  alertsSaid: 100,
+  alertCommands: 100,
+  alertQueue: 32,
+  /** From TERM to KILL. */
+  alertKillMs: 1000,
+
   // Doctor
   doctorAgentsDefault: 100,
   doctorNamed: 5,

@@ -8,6 +8,7 @@ import { subgroup } from "../os/cgroup.ts";
 import { isOwnProc, startVariables } from "../os/descendants.ts";
 import { closeFile, fileSystemSpace, isWritable, readText, statPath } from "../os/file.ts";
 import { type GroupBound, groupMemory, groupProcessors } from "../os/grouplimits.ts";
+import { machineMemoryBytes } from "../os/load.ts";
 import { findProgram } from "../os/lookup.ts";
 import { memoryFile } from "../os/memfd.ts";
 import { type Mount, mountOf } from "../os/mounts.ts";
@@ -98,7 +99,7 @@ export function machineLimits(): MachineLimits {
 }
 
 export const memoryFacts = (group: GroupBound = groupMemory()) => ({
-  availableBytes: Number(/^MemAvailable:\s+(\d+) kB$/m.exec(readText("/proc/meminfo") ?? "")?.[1] ?? 0) * 1024,
+  availableBytes: machineMemoryBytes(),
   groupFreeBytes: group.left,
   group: group.group,
 });
