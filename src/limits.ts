@@ -205,6 +205,10 @@ export const limits = {
   agentMemoryBytes: 1 * MiB,
   smokeAgents: 3,
   smokeMs: 20_000,
+  /** Until a guardian has cleared up. */
+  smokeClearMs: 5000,
+  /** A base may vanish while it is looked at: runs that end remove an empty one. */
+  doctorTries: 5,
 
   // Chaos
   chaosAgentsDefault: 50,

@@ -1,10 +1,12 @@
 /** The examination: facts are gathered, each check judges its own, the summary says what they come to. */
-import { basesOf, type Env } from "../bus/directory.ts";
+import { type Base, basesOf, type Env } from "../bus/directory.ts";
 import { resumableRuns } from "../coordinator/journalread.ts";
 import { needsOf, roomForAgents, type Surroundings, shortage } from "../coordinator/preflight.ts";
 import { planShape, type Shape } from "../coordinator/shape.ts";
 import type { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import { unixSeconds } from "../os/clock.ts";
+import { statPath } from "../os/file.ts";
 import { mountOf, mounts } from "../os/mounts.ts";
 import { missingFileFeatures } from "../os/probe.ts";
 import { effectiveUid } from "../os/process.ts";
@@ -59,7 +61,20 @@ function missingOf(
 
 /** For a swarm of so many agents, in the shape that `cfn run --agents` gives it. Throws CfnError("usage"). */
 export async function examine(env: Env, agents: number): Promise<Examination> {
-  const bases = basesOf(env);
+  for (let tries = 1; ; tries++) {
+    const bases = basesOf(env);
+    const before = inodesOf(bases);
+    const examination = await examineBases(env, agents, bases);
+    // Runs that end remove an empty base, and others make it again: what was found of it is void then.
+    const vanished = inodesOf(bases) !== before;
+    if (!vanished || tries === limits.doctorTries) return examination;
+  }
+}
+
+const inodesOf = (bases: readonly Base[]): string =>
+  bases.map(({ place }) => statPath(place, true)?.inode ?? "").join(" ");
+
+async function examineBases(env: Env, agents: number, bases: readonly Base[]): Promise<Examination> {
   const base = place.chosenBase(bases);
   const cores = coreCount();
   const shape = planShape({ agents, taskList: false, cores });

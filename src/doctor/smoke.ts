@@ -4,11 +4,12 @@ import type { RunReport } from "../coordinator/report.ts";
 import { temporarySpace } from "../coordinator/spool.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs } from "../os/clock.ts";
+import { descendantsOf, endDescendants } from "../os/descendants.ts";
 import { environmentBlock } from "../os/environment.ts";
 import { ownExecutable } from "../os/executable.ts";
 import { makeDirectory, readText } from "../os/file.ts";
 import { ownIdentity } from "../os/process.ts";
-import { watchChild } from "../os/reap.ts";
+import { reapNow, watchChild } from "../os/reap.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
 import { spawnProgram } from "../os/spawn.ts";
 import { removeTree } from "../os/tree.ts";
@@ -86,6 +87,7 @@ export async function smokeCheck(env: Env, onStart: (pid: number) => void): Prom
     if (spawned.status !== "started") return failed(NAME, spawned.detail, "see the checks above");
     onStart(spawned.pid);
     const code = await ended(spawned.pid);
+    await childless();
     const report = readText(file("report"));
     return judgeSmoke(
       readText(file("out")) ?? "",
@@ -95,6 +97,20 @@ export async function smokeCheck(env: Env, onStart: (pid: number) => void): Prom
     );
   } finally {
     removeTree(directory);
+  }
+}
+
+/**
+ * Where the run was killed, its guardian, which this process as a subreaper inherits, still clears up: waits until it has, or
+ * ends what is left.
+ */
+async function childless(): Promise<void> {
+  for (const until = monotonicMs() + limits.smokeClearMs; descendantsOf(process.pid).length > 0; reapNow()) {
+    if (monotonicMs() > until) {
+      endDescendants(limits.endWaitMs);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, limits.homeRetryMs));
   }
 }
 

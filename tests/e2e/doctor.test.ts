@@ -214,3 +214,44 @@ describe("what a killed run left", () => {
     });
   });
 });
+
+test("runs that start while others clear up are not harmed", async () => {
+  await withBusBase(async (base) => {
+    const state = mkdtempSync(`${tmpdir()}/cfn-state-`);
+    const env = { CFN_MESSAGE_BASE_DIR: base, XDG_STATE_HOME: state, TMPDIR: state };
+    try {
+      const running = ["a", "b", "c"].map(async () => {
+        for (let n = 0; n < 6; n++) {
+          const outcome = await runCfn(["run", "--agents", "2", "--", "cfn", "send", "w1", "--text", "hi"], { env });
+          expect(outcome).toMatchObject({ code: 0, stderr: "" });
+        }
+      });
+      let over = false;
+      const clearing = ["x", "y"].map(async () => {
+        while (!over) expect((await runCfn(["doctor", "--fix"], { env })).code).toBe(0);
+      });
+      await Promise.all(running).finally(() => {
+        over = true;
+      });
+      await Promise.all(clearing);
+    } finally {
+      rmSync(state, { recursive: true, force: true });
+    }
+  });
+});
+
+test("a smoke test that is interrupted leaves nothing", async () => {
+  await withBusBase(async (base) => {
+    const tmp = mkdtempSync(`${tmpdir()}/cfn-smoke-`);
+    try {
+      const env = { CFN_MESSAGE_BASE_DIR: base, TMPDIR: tmp };
+      const doctor = startCfn(["doctor", "--smoke"], { env });
+      await until("its swarm", () => runsIn(base).length > 0);
+      doctor.kill("SIGTERM");
+      expect(await doctor.outcome).toMatchObject({ code: 143, stdout: "", stderr: "" });
+      expect(readdirSync(tmp)).toEqual([]);
+    } finally {
+      rmSync(tmp, { recursive: true, force: true });
+    }
+  });
+});
