@@ -75,17 +75,14 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   };
   const end = await onBus({ busDir, place, runId, ...system }, async (bus, spool, guardian) => {
     listener?.watch(busDir);
-    const openOutput = files.outputFrom(spool);
     const openSwarm = swarmOf({ bus, busDir, runId, shape, spool, env, graceMs, health: settings.health, warn });
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
     const alerts = runAlerts({ bus, runId, env, settings: settings.alert });
     const board = runBoard(busDir, shape, taskList ? undefined : shape.workers, settings.health);
     const lookers = [alerts.observer, progress?.observer, board, ...pacing(bus, settings.bus.senderRate)];
     const observers = lookers.filter((looker) => looker !== undefined);
-    const busIsThere = (): boolean => isBus(busDir);
-    const busDamaged = (): number => bus.damaged(true);
-    const opens = { openRecorder: files.openRecorder, openOutput, openSwarm };
-    const there = { busBytes, busDamaged, busIsThere, guardian };
+    const opens = { openRecorder: files.openRecorder, openOutput: files.outputFrom(spool), openSwarm };
+    const there = { busBytes, busDamaged: () => bus.damaged(true), busIsThere: () => isBus(busDir), guardian };
     const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onWarning: warn });
     catchSignals(["SIGINT", "SIGTERM", "SIGHUP"], (signal) => {
       swarm.stop("interrupted", caught === 0 ? graceMs : 0);
