@@ -20,4 +20,5 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   health: async () => (await import("./health.ts")).healthCommand,
   serve: async () => (await import("./serve.ts")).serveCommand,
   agents: async () => (await import("./agents.ts")).agentsCommand,
+  doctor: async () => (await import("./doctor.ts")).doctorCommand,
 };

@@ -59,21 +59,24 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     onInfo: info,
     talks: args.progress || isTerminal(2),
   };
-  const end = await onBus({ busDir, place, runId, ...system }, (bus, spool, guardian) => {
+  const end = await onBus({ busDir, place, runId, ...system }, async (bus, spool, guardian) => {
     listener?.watch(busDir);
     const openOutput = files.outputFrom(spool);
     const request = { bus, busDir, runId, shape, spool, env, settings, metrics: metrics.words, warn };
     const busBytes = args.report === undefined ? undefined : () => bus.bytes();
-    const observers = observersOf({ bus, busDir, shape, oneTaskEach, settings, progress, metrics });
-    const busIsThere = (): boolean => isBus(busDir);
-    const busDamaged = (): number => bus.damaged(true);
+    const { observers, alerts } = observersOf({ ...request, oneTaskEach, progress, metrics });
     const opens = { openRecorder: files.openRecorder, openOutput, openSwarm: swarmOf(request) };
-    const there = { busBytes, busDamaged, busIsThere, drainInboxes: drainOf(request), guardian };
+    const looks = { busBytes, busDamaged: () => bus.damaged(true), busIsThere: () => isBus(busDir) };
     const onStop = (wantedMs: number | undefined): void => ending.asked(wantedMs);
-    const swarm = new Run({ ...run, ...opens, ...there, lineBuffer, observers, onStop, onWarning: warn });
-    const ended = swarm.run();
-    ending.ends((endMs) => swarm.stop("interrupted", endMs));
-    return ended;
+    const there = { ...looks, drainInboxes: drainOf(request), guardian, observers, onStop, onWarning: warn };
+    const swarm = new Run({ ...run, ...opens, ...there, lineBuffer });
+    const ended = swarm.run().finally(alerts.end);
+    ending.ends((endMs) => {
+      swarm.stop("interrupted", endMs);
+      if (endMs === 0) alerts.cut();
+    });
+    const whole = await ended;
+    return { ...whole, report: { ...whole.report, ...alerts.report() } };
   })
     .finally(metrics.close)
     .catch(files.giveUp);

@@ -36,6 +36,9 @@ export const limits = {
   busBytes: 256 * MiB,
   busBytesLeast: 3 * MiB,
   busBytesMost: 64 * 1024 * MiB,
+  /** Inodes of a bus without agents, and of each agent with its output. */
+  busFilesLeast: 160,
+  agentFiles: 4,
   agentsPerShard: 8192,
   slotsPerGrowth: 128,
   pairsInitial: 512,
@@ -207,6 +210,36 @@ export const limits = {
   metricsPlacesNamed: 10,
   slowestAgentsShown: 5,
   trendRuns: 10,
+
+  // Alerts
+  alertLookMs: 1000,
+  /** Looks in a row beyond the mark until an alert fires, and well on the good side until it clears. */
+  alertFireLooks: 2,
+  alertClearLooks: 3,
+  /** Of the mark: below it an alert clears. */
+  alertClearShare: 0.875,
+  alertSubjects: 1000,
+  alertsReported: 1000,
+  alertsSaid: 100,
+  alertCommands: 100,
+  alertQueue: 32,
+  /** From TERM to KILL. */
+  alertKillMs: 1000,
+
+  // Doctor
+  doctorAgentsDefault: 100,
+  doctorNamed: 5,
+  /** Below this, what a run writes beside its bus may soon find no room. */
+  spoolBytesTight: 64 * MiB,
+  /** What a process of cfn takes, and a shell. */
+  hostMemoryBytes: 80 * MiB,
+  agentMemoryBytes: 1 * MiB,
+  smokeAgents: 3,
+  smokeMs: 20_000,
+  /** Until a guardian has cleared up. */
+  smokeClearMs: 5000,
+  /** A base may vanish while it is looked at: runs that end remove an empty one. */
+  doctorTries: 5,
 
   // Chaos
   chaosAgentsDefault: 50,

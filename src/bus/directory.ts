@@ -62,10 +62,31 @@ function unfit(parent: string): string | undefined {
   const free = space.freeBytes;
   if (free < 2 * limits.busBytesLeast)
     return `${parent} has ${free} bytes free of the ${2 * limits.busBytesLeast} that a bus needs`;
+  if (space.freeFiles < limits.busFilesLeast)
+    return `${parent} has room for ${space.freeFiles} files of the ${limits.busFilesLeast} that a bus needs`;
   return undefined;
 }
 
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
+export interface Base {
+  readonly dir: string;
+  /** The directory whose file system holds it, or would: itself where it is there. */
+  readonly place: string;
+  /** Why it cannot serve, and the next one is taken. */
+  readonly unfit: string | undefined;
+  /** Why a bus in it would be refused, were it taken: it is there, and not ours alone. */
+  readonly unsafe: CfnError | undefined;
+}
+
+/** The bases that new buses may be in, the preferred one first. Throws CfnError("usage") for a base that is no absolute path. */
+export function basesOf(env: Env): Base[] {
+  return candidates(env).map((dir) => {
+    const there = statPath(dir) !== undefined;
+    const place = there ? dir : parentOf(dir);
+    return { dir, place, unfit: unfit(place), unsafe: there ? unsafety(dir) : undefined };
+  });
+}
 
 /**
  * The base directory for new buses: CFN_MESSAGE_BASE_DIR, else /dev/shm/cfn (root) or /dev/shm/cfn-<uid>, else, where
@@ -75,8 +96,7 @@ const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) 
  */
 export function busBase(env: Env): { readonly dir: string; readonly warning?: string } {
   const reasons: string[] = [];
-  for (const dir of candidates(env)) {
-    const reason = unfit(statPath(dir) === undefined ? parentOf(dir) : dir);
+  for (const { dir, unfit: reason } of basesOf(env)) {
     if (reason === undefined) {
       return reasons.length === 0
         ? { dir }
@@ -106,19 +126,25 @@ function secureDirectory(path: string): void {
 }
 
 function checkOwned(path: string): void {
+  const error = unsafety(path);
+  if (error !== undefined) throw error;
+}
+
+/** Why a directory is not ours alone; undefined if it is. */
+function unsafety(path: string): CfnError | undefined {
   const stat = statPath(path);
   if (stat === undefined)
-    throw new CfnError(
+    return new CfnError(
       "unavailable",
       `${path} is gone`,
       "start the run again; RemoveIPC=yes in logind.conf deletes it at logout",
     );
   const remedy = "remove it, or set CFN_MESSAGE_BASE_DIR to a directory of your own";
-  if (stat.type !== "directory") throw new CfnError("refused", `${path} is a ${stat.type}, not a directory`, remedy);
-  if (stat.uid !== effectiveUid()) throw new CfnError("refused", `${path} belongs to user ${stat.uid}`, remedy);
-  if ((stat.mode & 0o077) !== 0) {
-    throw new CfnError("refused", `${path} is open to others (mode ${stat.mode.toString(8)})`, `chmod 700 ${path}`);
-  }
+  if (stat.type !== "directory") return new CfnError("refused", `${path} is a ${stat.type}, not a directory`, remedy);
+  if (stat.uid !== effectiveUid()) return new CfnError("refused", `${path} belongs to user ${stat.uid}`, remedy);
+  if ((stat.mode & 0o077) !== 0)
+    return new CfnError("refused", `${path} is open to others (mode ${stat.mode.toString(8)})`, `chmod 700 ${path}`);
+  return undefined;
 }
 
 /** Claims held by this process, by bus directory: the descriptor that carries the lock. */
@@ -158,10 +184,13 @@ function isClaimed(dir: string): boolean {
   return !free;
 }
 
+/** The bound of a bus made in so much free space. */
+export const busBytesIn = (freeBytes: number, wanted: number = limits.busBytes): number =>
+  Math.min(wanted, Math.floor(freeBytes / 2));
+
 /** How a bus is cut for the space there is: half of what is free, in few and small shards where that is little. */
 function plan(space: Space, options: BusBounds): Omit<Meta, "magic" | "layout" | "uuid" | "boot_id"> {
-  const half = Math.floor(space.freeBytes / 2);
-  const busBytes = Math.min(options.busBytes ?? limits.busBytes, half);
+  const busBytes = busBytesIn(space.freeBytes, options.busBytes);
   const roomy = busBytes >= limits.busBytes / 4;
   const shards = options.shards ?? (roomy ? limits.shardsDefault : busBytes >= 2 * limits.busBytesLeast ? 4 : 2);
   return {
@@ -340,6 +369,17 @@ function removeEmptyBase(base: string): void {
   if (listDirectory(base).length === 0) removeDirectory(base);
 }
 
+/** Whether what has this name below a base is a dead run's bus, or was left half-made by a creator or remover that died. */
+function isDead(base: string, name: string): boolean {
+  const maker = /^\.(?:new|old)-(\d+)-(\d+)-/.exec(name);
+  if (maker !== null) return !isAlive({ pid: Number(maker[1]), startTicks: Number(maker[2]) });
+  return name.startsWith("run-") && !isClaimed(`${base}/${name}`);
+}
+
+/** What `sweepDeadBuses` would remove: names below the base. */
+export const deadBuses = (base: string): string[] =>
+  statPath(base)?.uid === effectiveUid() ? listDirectory(base).filter((name) => isDead(base, name)) : [];
+
 /**
  * Removes the buses of dead runs (`run-…`) below a base, and what creators and removers that died left half-made. Never
  * the default bus: its inboxes may hold mail for agents that come back.
@@ -348,17 +388,16 @@ function removeEmptyBase(base: string): void {
  */
 export function sweepDeadBuses(base: string): string[] {
   if (statPath(base)?.uid !== effectiveUid()) return [];
-  const removed: string[] = [];
-  for (const name of listDirectory(base)) {
-    const maker = /^\.(?:new|old)-(\d+)-(\d+)-/.exec(name);
-    if (maker !== null) {
-      if (!isAlive({ pid: Number(maker[1]), startTicks: Number(maker[2]) })) removeTree(`${base}/${name}`);
-    } else if (name.startsWith(RUN) && !isClaimed(`${base}/${name}`)) {
-      globalThis.crashPoint?.("sweep.dead_bus");
-      destroyBus(`${base}/${name}`);
-      removed.push(name);
-    }
-  }
+  const removed = listDirectory(base).filter((name) => removeDead(base, name) && name.startsWith("run-"));
   removeEmptyBase(base);
   return removed;
+}
+
+/** Removes one of `deadBuses`, if it still is dead. */
+export function removeDead(base: string, name: string): boolean {
+  if (!isDead(base, name)) return false;
+  globalThis.crashPoint?.("sweep.dead_bus");
+  if (name.startsWith(".")) removeTree(`${base}/${name}`);
+  else destroyBus(`${base}/${name}`);
+  return true;
 }

@@ -179,6 +179,19 @@ export function masterOf(folder: RunFolder): number | undefined {
 }
 
 /**
+ * Calls `use` while nobody can take the run, to resume it: the lock is held meanwhile. False, and not called, while others work
+ * on it or still clear up after it.
+ */
+export function isFree(folder: RunFolder, use: () => void = () => undefined): boolean {
+  const fd = openFile(`${folder.path}/owner`, O.RDWR | O.NOFOLLOW);
+  if (fd < 0) return false;
+  const free = tryLockFile(fd);
+  if (free) use();
+  closeFile(fd);
+  return free;
+}
+
+/**
  * Takes a run that has ended: the folder is this process's from now on. "busy" while others work on it.
  *
  * @throws CfnError cannot_create for a folder that is not ours alone; not_found, if it is gone

@@ -6,7 +6,7 @@ import { errorText } from "../os/libc.ts";
 import { truncateFile } from "../os/truncate.ts";
 import { visitWholeLines } from "../os/wholelines.ts";
 import type { JournalAbout } from "./journal.ts";
-import { listJournals, masterOf, type RunFolder } from "./journalfolder.ts";
+import { isFree, listJournals, masterOf, type RunFolder } from "./journalfolder.ts";
 import { type RunEnded, readJournalLine, type TaskRecord } from "./record.ts";
 import { Failures } from "./report.ts";
 import { SeqSet } from "./seqset.ts";
@@ -99,6 +99,10 @@ function isFinished(path: string): boolean {
   const last = readJournalLine(lines.at(-2) ?? "");
   return last !== undefined && "end" in last && last.end.finished;
 }
+
+/** Runs that were killed or interrupted and can be finished, the newest first. */
+export const resumableRuns = (root: string): RunFolder[] =>
+  listJournals(root).filter((folder) => !isFinished(folder.path) && isFree(folder));
 
 /**
  * The run to resume: the one whose id begins with `wanted`, else the newest that is neither alive nor finished.

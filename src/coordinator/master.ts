@@ -402,9 +402,9 @@ export class Run {
   private async finish(): Promise<RunEnd> {
     // Whoever is still to wake us finds no bus any more.
     this.closed = true;
-    const { runId, shape } = this.options;
-    const { pid } = this.options.guardian;
-    const spared = pid > 0 ? [pid] : [];
+    const { runId, shape, guardian, observers } = this.options;
+    const spared = observers.flatMap((observer) => observer.processes?.() ?? []);
+    if (guardian.pid > 0) spared.push(guardian.pid);
     awaitDying(spared.length);
     const orphans = endDescendants(limits.endWaitMs, spared);
     const messages = await this.drainInboxes();
@@ -436,8 +436,10 @@ export class Run {
       orphans_ended: orphans.ended,
       orphans_left: orphans.left.length,
       bus_damaged: this.options.busDamaged(),
+      alerts: [],
+      alerts_omitted: 0,
     };
-    for (const observer of this.options.observers) observer.ended?.(report);
+    for (const observer of observers) observer.ended?.(report);
     const { isPrinted, listRead, failure } = this;
     if (!isPrinted) {
       const remedy = "cfn run --resume runs them again";

@@ -38,4 +38,6 @@ export interface RunObserver {
   look?(look: RunLook): void;
   /** The run has ended and nothing of it is left but its bus. */
   ended?(report: RunReport): void;
+  /** Its own processes: the end of the run leaves them alone, and they are nobody's orphans. */
+  processes?(): readonly number[];
 }

@@ -12,6 +12,7 @@ export interface Surroundings {
   readonly processes: ProcessRoom;
   /** Of the file system that holds the bus. */
   readonly freeBytes: number;
+  readonly freeFiles: number;
   readonly busPlace: string;
 }
 
@@ -20,6 +21,7 @@ interface Needs {
   readonly descriptors: number;
   readonly processes: number;
   readonly bytes: number;
+  readonly files: number;
 }
 
 /** Threads of one cfn process: Bun's own. They count as processes where the kernel counts. */
@@ -31,12 +33,13 @@ export function needsOf(shape: Shape): Needs {
     descriptors: limits.descriptorsPerProcess,
     processes: shape.workers + processes * THREADS_PER_PROCESS,
     bytes: limits.busBytesLeast + shape.workers * limits.agentSpaceBytes,
+    files: limits.busFilesLeast + shape.workers * limits.agentFiles,
   };
 }
 
 /** What is missing; undefined if nothing is. Pure. */
 export function shortage(needs: Needs, there: Surroundings, workers: number): CfnError | undefined {
-  const { descriptors, processes, freeBytes, busPlace } = there;
+  const { descriptors, processes, freeBytes, freeFiles, busPlace } = there;
   if (descriptors.soft < needs.descriptors) {
     return new CfnError(
       "unavailable",
@@ -60,16 +63,37 @@ export function shortage(needs: Needs, there: Surroundings, workers: number): Cf
       `free or enlarge it (docker run --shm-size), set CFN_MESSAGE_BASE_DIR to another place${fit > 0 ? `, or ask for at most --agents ${fit}` : ""}`,
     );
   }
+  if (freeFiles < needs.files) {
+    return new CfnError(
+      "unavailable",
+      `${workers} agents need ${needs.files} files for the bus, ${busPlace} has room for ${freeFiles}`,
+      "remove files there, mount it with more (nr_inodes), or set CFN_MESSAGE_BASE_DIR to another place",
+    );
+  }
   return undefined;
+}
+
+/** How many agents a flat swarm can have; 0 where it cannot start. Pure. */
+export function roomForAgents({ descriptors, processes, freeBytes, freeFiles }: Surroundings): number {
+  if (descriptors.hard < limits.descriptorsPerProcess) return 0;
+  const fit = Math.min(
+    limits.agentsMax,
+    processes.free - THREADS_PER_PROCESS,
+    (freeBytes - limits.busBytesLeast) / limits.agentSpaceBytes,
+    (freeFiles - limits.busFilesLeast) / limits.agentFiles,
+  );
+  return Math.max(0, Math.floor(fit));
 }
 
 /** `busPlace`: an existing directory of the file system that the bus will be on. Throws CfnError("unavailable"). */
 export function checkLimits(shape: Shape, busPlace: string): void {
   const needs = needsOf(shape);
+  const space = fileSystemSpace(busPlace);
   const there: Surroundings = {
     descriptors: raiseDescriptors(needs.descriptors),
     processes: processRoom(),
-    freeBytes: fileSystemSpace(busPlace)?.freeBytes ?? 0,
+    freeBytes: space?.freeBytes ?? 0,
+    freeFiles: space?.freeFiles ?? 0,
     busPlace,
   };
   const missing = shortage(needs, there, shape.workers);

@@ -1,4 +1,5 @@
 /** The run report, schema `cfn.run/1`. */
+import type { AlertRecord } from "../alerts/watch.ts";
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Quantiles } from "../message/latency.ts";
@@ -50,6 +51,10 @@ export interface RunReport {
   readonly failovers: readonly Failover[];
   /** Places in which the run's bus was found damaged, and mended. */
   readonly bus_damaged: number;
+  /** Those that fired, in that order. */
+  readonly alerts: readonly AlertRecord[];
+  /** Further ones, of which only the count is kept. */
+  readonly alerts_omitted: number;
 }
 
 const withRate = (counts: DeliveryCounts): DeliveryReport => ({ ...counts, rate: deliveryRate(counts) });

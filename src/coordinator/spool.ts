@@ -5,10 +5,10 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { fileSystemSpace, isWritable, makeDirectory } from "../os/file.ts";
+import { fileSystemSpace, isWritable, makeDirectory, statPath } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { effectiveUid } from "../os/process.ts";
-import { removeTree } from "../os/tree.ts";
+import { listDirectory, removeTree } from "../os/tree.ts";
 
 const temporary = (tmp: string | undefined): string => (tmp?.startsWith("/") ? tmp.replace(/\/+$/, "") : "/tmp");
 
@@ -27,6 +27,22 @@ export function planSpool(busDir: string, place: string, tmp: string | undefined
 export function makeSpool(path: string): void {
   const made = makeDirectory(path, 0o700);
   if (made < 0) throw new CfnError("cannot_create", `cannot create ${path}: ${errorText(-made)}`, "set TMPDIR");
+}
+
+/** Output outside a bus, of living runs and dead ones. */
+export function listSpools(tmp: string | undefined): { readonly path: string; readonly runId: string }[] {
+  const prefix = `cfn-${effectiveUid()}-`;
+  const place = temporary(tmp);
+  return listDirectory(place)
+    .filter((name) => name.startsWith(prefix) && /^[0-9a-z]{12}$/.test(name.slice(prefix.length)))
+    .map((name) => ({ path: `${place}/${name}`, runId: name.slice(prefix.length) }))
+    .filter(({ path }) => statPath(path)?.uid === effectiveUid());
+}
+
+/** Where temporary files go, and how much of it can be had. */
+export function temporarySpace(tmp: string | undefined): { readonly dir: string; readonly freeBytes: number } {
+  const dir = temporary(tmp);
+  return { dir, freeBytes: freeBytes(dir) };
 }
 
 /** Removes the output that a dead run left outside its bus. */

@@ -1,7 +1,7 @@
 /** What the events of a run say together. Fed one by one; memory grows with the number of agents, not of events. Pure. */
 import { LatencyCounts } from "../message/latency.ts";
 import type {
-  AlertEvent,
+  AlertLine,
   AttemptEvent,
   BusSample,
   CoordinatorEndedEvent,
@@ -43,7 +43,7 @@ export class MetricsAnalysis {
     result: new DurationHistogram(),
   };
   readonly teams = new Map<string, TeamCounts>();
-  readonly alerts: AlertEvent[] = [];
+  readonly alerts: AlertLine[] = [];
   readonly coordinatorsEnded: CoordinatorEndedEvent[] = [];
   private readonly agents = new SlowestAgents();
   private readonly processes: ProcessUse[] = [];

@@ -78,13 +78,14 @@ export interface FailoverEvent extends Stamped {
 }
 
 /** A threshold was crossed, or is kept again. */
-export interface AlertEvent extends Stamped {
+export interface AlertLine extends Stamped {
   readonly event: "alert";
   readonly alert: string;
+  /** Whose inbox, which agent; "run", "bus" or "cfn" for the others. */
+  readonly subject: string;
   readonly state: "fired" | "cleared";
   readonly value: number;
   readonly limit: number;
-  readonly detail?: string;
 }
 
 /** What the writing process uses. */
@@ -194,7 +195,7 @@ export type MetricsEvent =
   | CoordinatorReadyEvent
   | AttemptEvent
   | FailoverEvent
-  | AlertEvent
+  | AlertLine
   | SampleEvent
   | CoordinatorEndedEvent
   | RunEndedEvent;

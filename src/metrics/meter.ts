@@ -3,7 +3,7 @@
 import { limits } from "../limits.ts";
 import type { ResultPayload } from "../message/protocol.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
-import { type AlertEvent, type FailoverEvent, masterWriter, type RunStartedEvent, type RunTotals } from "./events.ts";
+import { type AlertLine, type FailoverEvent, masterWriter, type RunStartedEvent, type RunTotals } from "./events.ts";
 import {
   type BusFigures,
   busPart,
@@ -81,7 +81,7 @@ export class RunMeter {
     this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "failover", ...what });
   }
 
-  alert(alert: Omit<AlertEvent, "t" | "n" | "event">): void {
+  alert(alert: Omit<AlertLine, "t" | "n" | "event">): void {
     this.drain();
     this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "alert", ...alert });
   }

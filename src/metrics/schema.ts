@@ -101,10 +101,10 @@ const event: v.GenericSchema<unknown, MetricsEvent> = v.variant("event", [
   v.object({
     ...stamped("alert"),
     alert: v.string(),
+    subject: v.string(),
     state: v.picklist(["fired", "cleared"]),
     value: number,
     limit: number,
-    detail: v.exactOptional(v.string()),
   }),
   v.object({
     ...stamped("sample"),

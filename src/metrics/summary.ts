@@ -1,7 +1,7 @@
 /** The analysis as `cfn metrics --json` gives it, and as the page and the families are made from it. Pure. */
 import { limits } from "../limits.ts";
 import type { MetricsAnalysis } from "./analysis.ts";
-import type { AlertEvent, DeliveryTotals, PhaseQuantiles, RunEndedEvent } from "./events.ts";
+import type { AlertLine, DeliveryTotals, PhaseQuantiles, RunEndedEvent } from "./events.ts";
 import { type Durations, durationMetrics } from "./histogram.ts";
 import { type AgentTimes, type PhaseCounts, phases } from "./phases.ts";
 import type { MetricsReading, ReadingFaults } from "./read.ts";
@@ -51,7 +51,7 @@ export interface MetricsSummary {
   readonly bus_counted: boolean;
   readonly samples: number;
   readonly failovers: number;
-  readonly alerts: readonly AlertEvent[];
+  readonly alerts: readonly AlertLine[];
   readonly faults: ReadingFaults;
   /** Oldest first. */
   readonly trend: readonly TrendLine[];

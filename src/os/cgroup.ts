@@ -1,40 +1,53 @@
-/** Control groups: those of version 2 are the only thing that holds every descendant, whatever it did to get away. */
+/** Control groups: what limits this process, and (version 2) the only thing that holds every descendant, whatever it did to get away. */
 import { isWritable, readText, removeDirectory } from "./file.ts";
+import { type Mount, mounts } from "./mounts.ts";
 import { listDirectory } from "./tree.ts";
 
-/** Directories of this process's control group and of those around it: version 2, and this controller of version 1. */
-export function controlGroups(controller: "pids" | "memory"): string[] {
-  const directories: string[] = [];
-  for (const line of (readText("/proc/self/cgroup") ?? "").split("\n")) {
-    const [hierarchy, controllers, group] = line.split(":");
-    if (group === undefined || (hierarchy !== "0" && controllers !== controller)) continue;
-    const root = hierarchy === "0" ? "/sys/fs/cgroup" : `/sys/fs/cgroup/${controller}`;
-    for (let path = group; ; path = path.slice(0, path.lastIndexOf("/"))) {
-      directories.push(root + (path === "/" ? "" : path));
-      if (path === "" || path === "/") break;
-    }
-  }
-  return directories;
+interface Group {
+  /** Where its hierarchy is mounted. */
+  readonly point: string;
+  /** Undefined where the mount does not show it. */
+  readonly directory: string | undefined;
 }
 
-/** Where the unified hierarchy is mounted, and which of its groups that mount shows as its root. */
-function mounted(): { readonly point: string; readonly root: string } | undefined {
-  for (const line of (readText("/proc/self/mountinfo") ?? "").split("\n")) {
-    const [fields = "", type = ""] = line.split(" - ");
-    if (!type.startsWith("cgroup2 ")) continue;
-    const [, , , root, point] = fields.split(" ");
-    if (root !== undefined && point !== undefined) return { point, root: root === "/" ? "" : root };
+/** This process's group of one hierarchy ("" is the unified one); undefined where that is not mounted. */
+function groupIn(hierarchy: string, isMount: (mount: Mount) => boolean): Group | undefined {
+  for (const line of (readText("/proc/self/cgroup") ?? "").split("\n")) {
+    const [, controllers, ...path] = line.split(":");
+    if (controllers === undefined || !controllers.split(",").includes(hierarchy)) continue;
+    const mount = mounts().find(isMount);
+    if (mount === undefined) return undefined;
+    const { point } = mount;
+    const own = path.join(":");
+    const root = mount.root === "/" ? "" : mount.root;
+    if (!own.startsWith(root)) return { point, directory: undefined };
+    const below = own.slice(root.length);
+    return { point, directory: point + (below === "/" ? "" : below) };
   }
   return undefined;
 }
 
+/** This process's group in the unified hierarchy. */
+const unified = (): Group | undefined => groupIn("", ({ type }) => type === "cgroup2");
+
+/** Directories of this process's group and of those around it, inner ones first: of version 2, and of this controller in version 1. */
+export function controlGroups(controller: "pids" | "memory" | "cpu"): string[] {
+  const directories: string[] = [];
+  const old = groupIn(controller, ({ type, options }) => type === "cgroup" && options.includes(controller));
+  for (const group of [unified(), old]) {
+    if (group === undefined) continue;
+    // A container may see its own group as the root of the mount, and be told the path that the host sees.
+    const { point, directory = point } = group;
+    for (let path = directory; path.length >= point.length; path = path.slice(0, path.lastIndexOf("/")))
+      directories.push(path);
+  }
+  return directories;
+}
+
 /** The directory of the group that this process is in, if groups can be made and processes moved there. */
 function ownGroup(): string | undefined {
-  const own = /^0::(.*)$/m.exec(readText("/proc/self/cgroup") ?? "")?.[1];
-  const mount = mounted();
-  if (own === undefined || mount === undefined || !own.startsWith(mount.root)) return undefined;
-  const below = own.slice(mount.root.length);
-  const directory = mount.point + (below === "/" ? "" : below);
+  const directory = unified()?.directory;
+  if (directory === undefined) return undefined;
   return isWritable(directory) && isWritable(`${directory}/cgroup.procs`) ? directory : undefined;
 }
 
@@ -47,12 +60,17 @@ export function subgroup(name: string): string | undefined {
   return directory === undefined ? undefined : `${directory}/${name}`;
 }
 
+/** The groups below ours that are named `<prefix><12 letters or digits>` and hold no process. */
+export function emptySubgroups(prefix: string): string[] {
+  const directory = ownGroup();
+  if (directory === undefined) return [];
+  return listDirectory(directory)
+    .filter((name) => name.startsWith(prefix) && /^[0-9a-z]{12}$/.test(name.slice(prefix.length)))
+    .map((name) => `${directory}/${name}`)
+    .filter((group) => readText(`${group}/cgroup.procs`) === "");
+}
+
 /** Removes the groups below ours that are named `<prefix><12 letters or digits>` and hold no process: the kernel keeps the others. */
 export function sweepSubgroups(prefix: string): void {
-  const directory = ownGroup();
-  if (directory === undefined) return;
-  for (const name of listDirectory(directory)) {
-    if (name.startsWith(prefix) && /^[0-9a-z]{12}$/.test(name.slice(prefix.length)))
-      removeDirectory(`${directory}/${name}`);
-  }
+  for (const group of emptySubgroups(prefix)) removeDirectory(group);
 }

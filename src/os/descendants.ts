@@ -36,7 +36,7 @@ function childrenOfAll(): Map<number, number[]> {
  * Whether /proc is that of our pid namespace. In a new one without a /proc of its own, its numbers are other processes', and
  * must not be acted on; there, the end of the namespace's first process ends all others anyway.
  */
-function isOwnProc(): boolean {
+export function isOwnProc(): boolean {
   return readText("/proc/self/stat")?.split(" ", 1)[0] === String(process.pid);
 }
 

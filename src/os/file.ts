@@ -220,6 +220,8 @@ export function statPath(path: string, follow = false): Stat | undefined {
 export interface Space {
   readonly freeBytes: number;
   readonly totalBytes: number;
+  /** Files that can still be made; Infinity where the file system sets no number. */
+  readonly freeFiles: number;
   readonly tmpfs: boolean;
 }
 
@@ -232,6 +234,7 @@ export function fileSystemSpace(path: string): Space | undefined {
   return {
     freeBytes: wide(statfsBuffer, 32) * block,
     totalBytes: wide(statfsBuffer, 16) * block,
+    freeFiles: wide(statfsBuffer, 40) === 0 ? Number.POSITIVE_INFINITY : wide(statfsBuffer, 48),
     tmpfs: wide(statfsBuffer, 0) === 0x01021994,
   };
 }

@@ -1,6 +1,6 @@
 /** How loaded the machine is, and how much memory is left. */
-import { controlGroups } from "./cgroup.ts";
 import { readText } from "./file.ts";
+import { groupMemory } from "./grouplimits.ts";
 
 /** The share of the last ten seconds in which some process waited for this resource: percent. */
 function someAvg10(resource: "cpu" | "memory"): number | undefined {
@@ -20,25 +20,14 @@ export function loadAverage(): number {
   return Number(/^[0-9.]+/.exec(readText("/proc/loadavg") ?? "")?.[0] ?? 0);
 }
 
-/**
- * Bytes of memory that can still be had without swapping: what the kernel says is available, or what the tightest control
- * group around this process has left, where that is less. A group's file cache counts as left where it is not in use. Infinity
- * where nothing is known.
- */
-export function availableBytes(): number {
+/** Bytes of memory that the whole machine has without swapping; Infinity where the kernel does not say. */
+export function machineMemoryBytes(): number {
   const available = /^MemAvailable:\s+(\d+) kB$/m.exec(readText("/proc/meminfo") ?? "")?.[1];
-  let least = available === undefined ? Number.POSITIVE_INFINITY : Number(available) * 1024;
-  for (const group of controlGroups("memory")) {
-    const limit = memoryLimit(group);
-    if (limit === undefined) continue;
-    const used = Number(readText(`${group}/memory.current`) ?? readText(`${group}/memory.usage_in_bytes`) ?? 0);
-    const cache = /^(?:total_)?inactive_file (\d+)$/m.exec(readText(`${group}/memory.stat`) ?? "")?.[1] ?? 0;
-    least = Math.min(least, Math.max(0, limit - used + Number(cache)));
-  }
-  return least;
+  return available === undefined ? Number.POSITIVE_INFINITY : Number(available) * 1024;
 }
 
-function memoryLimit(group: string): number | undefined {
-  const text = (readText(`${group}/memory.max`) ?? readText(`${group}/memory.limit_in_bytes`))?.trim() ?? "max";
-  return /^[0-9]+$/.test(text) ? Number(text) : undefined;
-}
+/**
+ * Bytes of memory that can still be had without swapping: what the kernel says is available, or what the tightest control
+ * group around this process has left, where that is less. Infinity where nothing is known.
+ */
+export const availableBytes = (): number => Math.min(machineMemoryBytes(), groupMemory().left);

@@ -14,7 +14,7 @@ export interface ProcessRoom {
 }
 
 /** A number in a file of one line; undefined where there is none ("max", or no such file). */
-function numberIn(path: string): number | undefined {
+export function numberIn(path: string): number | undefined {
   const text = readText(path)?.trim();
   return text !== undefined && /^[0-9]+$/.test(text) ? Number(text) : undefined;
 }

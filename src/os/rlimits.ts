@@ -7,7 +7,7 @@ const { getrlimit, setrlimit } = openLibc({
   setrlimit: { args: [i32, ptr], returns: i32 },
 });
 
-const resources = { processes: 6, descriptors: 7 } as const;
+const resources = { fileBytes: 1, processes: 6, descriptors: 7, addressBytes: 9 } as const;
 
 export interface ResourceLimit {
   /** Infinity where there is none. */
@@ -19,7 +19,7 @@ const pair = new BigUint64Array(2);
 const UNLIMITED = 0xffff_ffff_ffff_ffffn;
 const asNumber = (value: bigint): number => (value === UNLIMITED ? Number.POSITIVE_INFINITY : Number(value));
 
-/** RLIMIT_NOFILE or RLIMIT_NPROC. */
+/** RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_FSIZE or RLIMIT_AS. */
 export function resourceLimit(which: keyof typeof resources): ResourceLimit {
   if (getrlimit(resources[which], pointerTo(pair)) !== 0) return { soft: 0, hard: 0 };
   return { soft: asNumber(pair[0] as bigint), hard: asNumber(pair[1] as bigint) };

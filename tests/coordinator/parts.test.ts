@@ -109,6 +109,7 @@ describe("the check before the start", () => {
     descriptors: { soft: 1024, hard: 4096 },
     processes: { free: 10_000, limit: 32_768, what: "/proc/sys/kernel/pid_max" },
     freeBytes: 64 * 2 ** 20,
+    freeFiles: 100_000,
     busPlace: "/dev/shm",
   };
 

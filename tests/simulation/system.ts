@@ -140,9 +140,10 @@ export function statPath(path: string): SimulatedStat | undefined {
   return { type, mode: 0o700, uid: 0, bytes, allocatedBytes: bytes, inode: number };
 }
 
-export const fileSystemSpace = (): { freeBytes: number; totalBytes: number; tmpfs: boolean } => ({
+export const fileSystemSpace = (): { freeBytes: number; totalBytes: number; freeFiles: number; tmpfs: boolean } => ({
   freeBytes: 1 << 30,
   totalBytes: 1 << 30,
+  freeFiles: 1 << 20,
   tmpfs: true,
 });
 export const isWritable = (): boolean => true;

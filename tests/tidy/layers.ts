@@ -26,12 +26,29 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   bus: ["message", "os", "base"],
   config: ["message", "os", "base"],
   agent: ["bus", "message", "os", "base"],
-  coordinator: ["bus", "message", "os", "base"],
+  coordinator: ["alerts", "bus", "message", "os", "base"],
   chaos: ["bus", "message", "os", "base"],
   observe: ["bus", "message", "os", "base"],
   serve: ["observe", "metrics", "bus", "message", "os", "base"],
   metrics: ["message", "os", "base"],
-  cmd: ["config", "serve", "observe", "metrics", "chaos", "coordinator", "agent", "bus", "message", "os", "base"],
+  alerts: ["message", "os", "base"],
+  // It is no role: it judges a machine by what a run would ask of it.
+  doctor: ["coordinator", "bus", "message", "os", "base"],
+  cmd: [
+    "doctor",
+    "alerts",
+    "config",
+    "serve",
+    "observe",
+    "metrics",
+    "chaos",
+    "coordinator",
+    "agent",
+    "bus",
+    "message",
+    "os",
+    "base",
+  ],
 };
 
 /** The files of bus/ that the layers above may import: the others are how it works inside. */
