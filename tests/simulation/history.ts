@@ -248,9 +248,11 @@ export function checkHistory(history: readonly Happening[]): string[] {
   return wrong;
 }
 
-/** Whether a data message was sent when another process had closed the inboxes. */
+/** Whether a data message was sent when the inboxes had been closed, and not by its sender too: whoever closes may send on. */
 function isLate({ process }: Sent, { at, chain }: Sending, closed: ReadonlyMap<number, number>): boolean {
-  return chain === "data" && [...closed].some(([closer, since]) => closer !== process && since < at);
+  const own = closed.get(process);
+  if (chain !== "data" || (own !== undefined && own < at)) return false;
+  return [...closed.values()].some((since) => since < at);
 }
 
 /** How many data messages are known to be accepted, and how many may be. */

@@ -107,11 +107,14 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ],
   [
     "a blob is removed when it is read",
-    one(
-      "bus.ts",
-      "loadBlob(this.info.dir, copy.body) : copy.body;\n",
-      "loadBlob(this.info.dir, copy.body) : copy.body;\n    if (copy.isBlob) dropBlob(this.info.dir, copy.body);\n",
-    ),
+    [
+      { file: "bus.ts", from: "import { loadBlob }", to: "import { dropBlob, loadBlob }" },
+      {
+        file: "bus.ts",
+        from: "loadBlob(this.info.dir, copy.body) : copy.body;\n",
+        to: "loadBlob(this.info.dir, copy.body) : copy.body;\n    if (copy.isBlob) dropBlob(this.info.dir, copy.body);\n",
+      },
+    ],
   ],
   [
     "a sweep looks for dead writers after it has read the records",
