@@ -19,7 +19,7 @@ export interface AlertEvent extends AlertChange {
 }
 
 /** As the report has it. */
-export interface AlertRecord {
+interface AlertRecord {
   readonly alert: AlertName;
   readonly subject: string;
   /** Unix seconds. */

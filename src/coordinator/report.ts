@@ -1,5 +1,4 @@
 /** The run report, schema `cfn.run/1`. */
-import type { AlertRecord } from "../alerts/watch.ts";
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Quantiles } from "../message/latency.ts";
@@ -23,6 +22,15 @@ interface Failure {
   readonly signal: number;
   readonly reason: EndReason;
   readonly detail?: string;
+}
+
+interface ReportedAlert {
+  readonly alert: string;
+  readonly subject: string;
+  /** Unix seconds. */
+  readonly fired_at: number;
+  /** Absent where it held to the end. */
+  readonly cleared_at?: number;
 }
 
 export interface RunReport {
@@ -52,7 +60,7 @@ export interface RunReport {
   /** Places in which the run's bus was found damaged, and mended. */
   readonly bus_damaged: number;
   /** Those that fired, in that order. */
-  readonly alerts: readonly AlertRecord[];
+  readonly alerts: readonly ReportedAlert[];
   /** Further ones, of which only the count is kept. */
   readonly alerts_omitted: number;
 }

@@ -26,7 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   bus: ["message", "os", "base"],
   config: ["message", "os", "base"],
   agent: ["bus", "message", "os", "base"],
-  coordinator: ["alerts", "bus", "message", "os", "base"],
+  coordinator: ["bus", "message", "os", "base"],
   chaos: ["bus", "message", "os", "base"],
   observe: ["bus", "message", "os", "base"],
   serve: ["observe", "metrics", "bus", "message", "os", "base"],
