@@ -4,6 +4,7 @@ import type { Env } from "../src/bus/directory.ts";
 import type { Settings } from "../src/config/schema.ts";
 import type { RunObserver } from "../src/coordinator/observer.ts";
 import type { Shape } from "../src/coordinator/shape.ts";
+import { CfnError } from "../src/errors.ts";
 import { Observer } from "../src/observe/observer.ts";
 import { type RunAlerts, runAlerts } from "./runalerts.ts";
 import { runBoard } from "./runboard.ts";
@@ -49,10 +50,16 @@ export function observersOf(looked: Looked): Lookers {
 function unhealthyOn(busDir: string): () => { id: string; reason: string }[] {
   let observer: Observer | undefined;
   return () => {
-    observer ??= new Observer(busDir);
-    const agents = observer.look(false)?.agents ?? [];
-    return agents
-      .filter(({ health }) => health.state === "unhealthy")
-      .map(({ id, health }) => ({ id, reason: health.reason }));
+    try {
+      observer ??= new Observer(busDir);
+      const agents = observer.look(false)?.agents ?? [];
+      return agents
+        .filter(({ health }) => health.state === "unhealthy")
+        .map(({ id, health }) => ({ id, reason: health.reason }));
+    } catch (error) {
+      // A bus that is locked for so long, or gone, is others' to say.
+      if (error instanceof CfnError) return [];
+      throw error;
+    }
   };
 }
