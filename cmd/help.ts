@@ -41,8 +41,12 @@ async function programHelp(): Promise<string> {
   const subCommands: Record<string, CommandDef> = {};
   for (const [name, load] of Object.entries(commands)) subCommands[name] = { meta: (await load()).meta };
   const usage = await renderUsage({ meta: program, subCommands });
+  // The list of commands follows: it need not stand in the usage line too.
+  const short = pack(usage)
+    .replace(/^.*USAGE.*$/m, "USAGE cfn COMMAND [OPTIONS]; each has its own: cfn help COMMAND")
+    .replace(/\nUse cfn <command>.*/, "");
   const example = "EXAMPLE\n  cfn run --agents 3 -- sh -c 'echo \"$CFN_AGENT_ID\"'\n";
-  return `${pack(usage)}\n${STATUSES}${example}`;
+  return `${short}\n${STATUSES}${example}`;
 }
 
 const COLUMNS_MOST = 100;
