@@ -55,7 +55,14 @@ test("a command that runs when the run ends is no orphan, and is ended when it h
 
 test("a healthy run says nothing", () =>
   withSwarm(async (swarm) => {
-    const outcome = await swarm.run(["--agents", "20", "--", "sh", "-c", "sleep 2.5; cfn send @all --text hi"]);
+    const outcome = await swarm.run([
+      "--agents",
+      "20",
+      "--",
+      "sh",
+      "-c",
+      'sleep 2.5; cfn send "$CFN_AGENT_ID" --text hi; cfn recv',
+    ]);
     expect(outcome).toMatchObject({ code: 0, stderr: "" });
     expect(swarm.report()).toMatchObject({ alerts: [], alerts_omitted: 0 });
   }));

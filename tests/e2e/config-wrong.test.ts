@@ -102,7 +102,7 @@ const wrong: readonly Wrong[] = [
   },
   {
     env: { CFN_SERVE_TOKEN: "short" },
-    says: "serve.token (hidden) (CFN_SERVE_TOKEN): expected 16 to 256 ASCII characters without a space",
+    says: "serve.token (hidden) (CFN_SERVE_TOKEN): expected 16 to 4096 ASCII characters without a space",
   },
   {
     file: toml("[run]\nagents = 0\n"),

@@ -222,7 +222,8 @@ test("runs that start while others clear up are not harmed", async () => {
     try {
       const running = ["a", "b", "c"].map(async () => {
         for (let n = 0; n < 6; n++) {
-          const outcome = await runCfn(["run", "--agents", "2", "--", "cfn", "send", "w1", "--text", "hi"], { env });
+          const talk = 'cfn send "$CFN_AGENT_ID" --text hi; cfn recv';
+          const outcome = await runCfn(["run", "--agents", "2", "--", "sh", "-c", talk], { env });
           expect(outcome).toMatchObject({ code: 0, stderr: "" });
         }
       });

@@ -149,7 +149,10 @@ describe("an endpoint", () => {
       ];
       for (const refusal of refusals) expect((await swarm.shell(`exec "$0" ${refusal}`)).code).toBe(64);
       const short = await swarm.shell(`CFN_SERVE_TOKEN=short exec "$0" serve --listen 0.0.0.0:0 --allow-remote`);
-      expect(short).toMatchObject({ code: 64, stderr: expect.stringContaining("at least 16 characters") });
+      expect(short).toMatchObject({
+        code: 64,
+        stderr: expect.stringContaining("expected 16 to 4096 ASCII characters"),
+      });
       const token = "correct-horse-battery";
       const use = async ({ port }: Served): Promise<void> => {
         const get = async (headers: Record<string, string>) =>
