@@ -251,7 +251,6 @@ class OpenBus implements Bus {
   }
 
   closeInboxes(): Closed {
-    this.sending.late = true;
     const unread: string[] = [];
     let accepted = 0;
     for (const shard of this.allShards()) {
@@ -260,6 +259,8 @@ class OpenBus implements Bus {
       accepted += closed.accepted;
       unread.push(...closed.unread);
     }
+    // Not before: one that could not close them all has no more right to send than others.
+    this.sending.late = true;
     return { accepted, unread };
   }
 
