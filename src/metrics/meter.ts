@@ -52,7 +52,7 @@ export class RunMeter {
   /** Results that have come since the last write, their waits and the Unix seconds: three entries for each. */
   private held: (ResultPayload | Waits | undefined | number)[] = [];
   private activeMost = 0;
-  private sampledMs = Number.NEGATIVE_INFINITY;
+  private sampledMs = monotonicMs();
   private sampledDone: number;
 
   constructor(private readonly options: MeterOptions) {
@@ -86,7 +86,7 @@ export class RunMeter {
     this.log.emit({ t: unixSeconds(), n: this.log.next(), event: "alert", ...alert });
   }
 
-  /** The first one makes a sample, so that a short run has one; then there is one each interval. */
+  /** There is a sample each interval; what a run has used that is shorter than that stands in its end. */
   look({ counts, active }: Look): void {
     this.activeMost = Math.max(this.activeMost, active);
     const now = monotonicMs();
