@@ -5,7 +5,7 @@ import { meets, type Result, rowText, targetText } from "./support/result.ts";
 
 const begin = "<!-- results: written by bench/table.ts -->";
 const end = "<!-- end of results -->";
-const order = ["swarm", "baseline", "bus", "send", "start", "stream"];
+const order = ["swarm", "baseline", "bus", "send", "start", "stream", "metrics", "endpoint", "backpressure"];
 
 function section(result: Result): string {
   const { machine: on } = result;
