@@ -1,15 +1,23 @@
 /**
  * Messages that found no room, by recipient. Of each recipient's only the first few are tried again: to try a block of
- * hundreds costs a sender a millisecond, and a reader that is slow makes room for a few at a time.
+ * hundreds costs a sender a millisecond, and a reader that is slow makes room for a few at a time. Not one by one either: that a
+ * sender wakes costs more than all that it then tries.
  */
 import type { Draft } from "../src/message/message.ts";
+
+const TRIED_LEAST = 16;
 
 export class Backlog {
   private readonly queues = new Map<string, Draft[]>();
   /** Of each recipient's: doubled while there is room for all that are tried. */
-  private most = 1;
+  private most: number;
 
-  constructor(drafts: readonly Draft[]) {
+  /** `least`: how many of each recipient's are tried at first, and after a refusal. */
+  constructor(
+    drafts: readonly Draft[],
+    private readonly least = TRIED_LEAST,
+  ) {
+    this.most = least;
     for (const draft of drafts) {
       const queue = this.queues.get(draft.to);
       if (queue === undefined) this.queues.set(draft.to, [draft]);
@@ -24,7 +32,7 @@ export class Backlog {
 
   /** What came of `next`. Where one was refused, so were those behind it. */
   tried(drafts: readonly Draft[], refused: readonly Draft[]): void {
-    this.most = refused.length === 0 ? this.most * 2 : 1;
+    this.most = refused.length === 0 ? this.most * 2 : this.least;
     const kept = new Set(refused);
     for (const draft of drafts) {
       if (kept.has(draft)) continue;

@@ -33,7 +33,8 @@ export class Patience {
   progress(): void {
     const now = monotonicMs();
     this.deadline = now + this.timeoutMs;
-    this.pauseMs = PAUSE_LEAST_MS;
+    // Half of the last one, which has been doubled since: where many wait, who got something in is not to be back at once.
+    this.pauseMs = Math.max(PAUSE_LEAST_MS, this.pauseMs / 4);
     this.ringLookAt = now + limits.ringAfterMs;
     this.end();
   }

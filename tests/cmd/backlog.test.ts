@@ -6,7 +6,7 @@ const drafts = (...to: string[]): Draft[] => to.map((id, n) => ({ from: "a", to:
 const shown = (all: readonly Draft[]): string[] => all.map(({ to, payload }) => `${to}${payload}`);
 
 test("the first of each recipient's is tried, then twice as many while there is room for all", () => {
-  const backlog = new Backlog(drafts("x", "x", "y", "x", "x", "y", "x", "x", "x"));
+  const backlog = new Backlog(drafts("x", "x", "y", "x", "x", "y", "x", "x", "x"), 1);
   const tries: string[][] = [];
   for (let next = backlog.next(); next.length > 0; next = backlog.next()) {
     tries.push(shown(next));
@@ -21,7 +21,7 @@ test("the first of each recipient's is tried, then twice as many while there is 
 });
 
 test("after a refusal one is tried again, behind it nothing is, and no other recipient waits for that", () => {
-  const backlog = new Backlog(drafts("x", "x", "x", "x", "y", "y"));
+  const backlog = new Backlog(drafts("x", "x", "x", "x", "y", "y"), 1);
   backlog.tried(backlog.next(), []);
   const next = backlog.next();
   expect(shown(next)).toEqual(["x1", "x2", "y5"]);
@@ -31,4 +31,11 @@ test("after a refusal one is tried again, behind it nothing is, and no other rec
   backlog.tried(backlog.next(), backlog.next());
   expect(shown(backlog.next())).toEqual(["x2"]);
   expect(shown(backlog.rest)).toEqual(["x2", "x3"]);
+});
+
+test("sixteen are tried at least: that a sender wakes costs more than what it then tries", () => {
+  const backlog = new Backlog(drafts(...new Array<string>(40).fill("x")));
+  expect(backlog.next()).toHaveLength(16);
+  backlog.tried(backlog.next(), backlog.next().slice(1));
+  expect(shown(backlog.next())).toEqual(Array.from({ length: 16 }, (_, n) => `x${n + 1}`));
 });
