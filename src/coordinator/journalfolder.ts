@@ -1,5 +1,5 @@
 /**
- * Where journals are: `$XDG_STATE_HOME/cfn/runs/<UTC, to the second>-<run id>/`, a folder per run, private to its user.
+ * Where journals are: `$XDG_STATE_HOME/cfn/runs/<UTC, to the millisecond>-<run id>/`, a folder per run, private to its user.
  *
  * A folder comes into being whole: it is filled under a hidden name and renamed. Its file `owner` is locked as long as
  * somebody works on the run: the master from start to end, and whoever clears up after a killed master with a descriptor
@@ -29,8 +29,8 @@ export interface RunFolder {
   readonly runId: string;
 }
 
-const NAME = /^[0-9]{8}T[0-9]{6}-([a-z0-9]+)$/;
-const STAMP_CHARS = 15;
+/** Folders of before the milliseconds are still known. */
+const NAME = /^[0-9]{8}T[0-9]{6}(?:\.[0-9]{3})?-([a-z0-9]+)$/;
 const DAY_MS = 24 * 3600 * 1000;
 const OWNER_BYTES = 96;
 
@@ -50,8 +50,8 @@ export function journalRoot(env: Env): string {
   return `${state}/cfn/runs`;
 }
 
-/** As a folder's name has it: 20260131T235959, UTC. */
-const stampOf = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
+/** As a folder's name has it: 20260131T235959.123, UTC. So names are in the order in which runs began. */
+const stampOf = (ms: number): string => new Date(ms).toISOString().slice(0, 23).replaceAll(/[-:]/g, "");
 
 /** Makes the root and what is missing above it, 0700. What is ours may be no symbolic link, and nobody else's to write. */
 function secureRoot(root: string): void {
@@ -80,27 +80,13 @@ function checkOwn(path: string): void {
   if ((stat.mode & 0o022) !== 0) throw cannot(path, `others may write there (mode ${stat.mode.toString(8)})`);
 }
 
-/** The folders below a root, the newest run first. Of those of one second, the one whose files were made last. */
+/** The folders below a root, the newest run first, by their names alone: a directory of thousands costs no look at each. */
 export function listJournals(root: string): RunFolder[] {
-  const folders: RunFolder[] = [];
-  for (const name of listDirectory(root)) {
-    const runId = NAME.exec(name)?.[1];
-    if (runId !== undefined) folders.push({ path: `${root}/${name}`, runId });
-  }
-  return folders.sort(newestFirst);
-}
-
-function newestFirst({ path: one }: RunFolder, { path: other }: RunFolder): number {
-  const stamp = one.lastIndexOf("/") + STAMP_CHARS + 1;
-  const [first, second] = [one.slice(0, stamp), other.slice(0, stamp)];
-  const later = first === second ? madeAt(other) - madeAt(one) : 0;
-  return later !== 0 ? later : one < other ? 1 : -1;
-}
-
-/** Unix seconds, with decimals; 0 where it does not say. */
-function madeAt(path: string): number {
-  const stat = statPath(`${path}/run.json`);
-  return stat === undefined ? 0 : stat.modifiedSeconds + stat.modifiedNanoseconds / 1e9;
+  const names = listDirectory(root).filter((name) => NAME.test(name));
+  return names
+    .sort()
+    .reverse()
+    .map((name) => ({ path: `${root}/${name}`, runId: name.slice(name.indexOf("-") + 1) }));
 }
 
 /** A folder made by `makeJournal`, or by `takeJournal` made this process's. */

@@ -10,7 +10,6 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -94,7 +93,7 @@ describe("a journal", () => {
   test("is private, and names the run and its time", () => {
     begin("abc");
     const path = folderOf("abc");
-    expect(path).toBe(`${root}/20260131T120000-abc`);
+    expect(path).toBe(`${root}/20260131T120000.000-abc`);
     expect(readdirSync(path).sort()).toEqual(["owner", "results", "run.json"]);
     for (const each of [`${state}/cfn`, root, path]) expect(statSync(each).mode & 0o777).toBe(0o700);
     for (const name of readdirSync(path)) expect(statSync(`${path}/${name}`).mode & 0o777).toBe(0o600);
@@ -187,15 +186,15 @@ describe("a place for journals", () => {
 
 describe("journals", () => {
   test("of one second are in the order of their making, whatever the runs are called", () => {
-    for (const [runId, second] of [
+    for (const [runId, millisecond] of [
       ["b", 3],
-      ["a", 5],
+      ["a", 50],
       ["c", 4],
     ] as const) {
-      const { path } = begin(runId);
-      utimesSync(`${path}/run.json`, second, second);
+      begin(runId, { started_at: NOW + millisecond / 1000 });
     }
-    expect(listJournals(root).map(({ runId }) => runId)).toEqual(["a", "c", "b"]);
+    mkdirSync(`${root}/20260131T120000-before`);
+    expect(listJournals(root).map(({ runId }) => runId)).toEqual(["a", "c", "b", "before"]);
   });
 });
 
