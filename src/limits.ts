@@ -107,6 +107,9 @@ export const limits = {
   timeoutMsMax: 30 * 24 * 3600 * 1000,
   outputBytes: 256 * MiB,
   heartbeatMs: 1000,
+  /** How long an agent's state has lasted before it is written; one that waits for nothing but the start of its process. */
+  stateMs: 20,
+  passingStateMs: 1000,
   killGraceMs: 2000,
   graceMsMax: 3600 * 1000,
   /** Signals of one kind so close together are one: `timeout` and terminals send them to a process and to its group. */

@@ -226,6 +226,7 @@ class SwarmHost implements Host {
     clearImmediate(this.#opening);
     this.#deadlines.close();
     this.#heartbeat.end();
+    this.#states.abandon();
     this.#options.launcher.close();
     globalThis.crashPoint?.("shutdown.closed");
   }

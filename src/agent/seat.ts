@@ -37,7 +37,7 @@ export class Seat {
 
   meet(event: LifecycleEvent): void {
     const next = nextState(this.#state, event);
-    if (next !== this.#state) this.states.write(this.id, next);
+    if (event === "assigned" || next !== this.#state) this.states.change(this.id, next, event === "assigned");
     this.#state = next;
   }
 

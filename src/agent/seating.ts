@@ -33,7 +33,7 @@ export function openSeat(bus: Bus, id: string, states: StateFiles): Seat {
   globalThis.crashPoint?.("seat.leased");
   try {
     if (lease === undefined) throw taken(id, 0);
-    states.open(id);
+    states.change(id, "SPAWNED");
     globalThis.crashPoint?.("seat.open");
     return new Seat(id, lease, states);
   } catch (error) {

@@ -4,14 +4,20 @@
  * Each word stands once, in `<bus>/states/<word>/state`, and `agents/<id>` is a symbolic link to the directory of its word: a
  * change replaces the link by rename. That is two system calls for a change, one to make or to remove it, and no page of
  * memory per agent, where a file of its own would take 4 KiB of /dev/shm and twice the calls.
+ *
+ * A word is written when it has lasted `limits.stateMs`: of an agent that has ended by then only that is seen. In a run of many
+ * short tasks the words that nobody could have read were a tenth of what the run cost.
  */
 import { CfnError } from "../errors.ts";
+import { limits } from "../limits.ts";
 import { makeDirectory, makeSymlink, renameFile, replaceFile, statPath, unlinkFile } from "../os/file.ts";
 import { E, errorText } from "../os/libc.ts";
 import { type LifecycleState, lifecycleStates } from "./lifecycle.ts";
 
 export class StateFiles {
   readonly #agents: string;
+  readonly #changed = new Unwritten(limits.stateMs, (id, state) => this.write(id, state));
+  readonly #passing = new Unwritten(limits.passingStateMs, (id, state) => this.write(id, state));
 
   /** Throws CfnError("cannot_create") where the bus directory takes no files. */
   constructor(busDir: string) {
@@ -26,26 +32,45 @@ export class StateFiles {
     }
   }
 
-  /** The agent appears, in the state SPAWNED. Throws CfnError("cannot_create") where it cannot. */
-  open(id: string): void {
-    const path = `${this.#agents}/${id}`;
-    // Where there is no state yet, none can be seen half-made.
-    if (makeSymlink("../states/SPAWNED", path) !== 0) mustWork(path, this.#replace(id, "SPAWNED"));
+  /** The state of an agent from now on. `passing`: another is to follow as soon as the machine can. */
+  change(id: string, state: LifecycleState, passing = false): void {
+    this.#forget(id);
+    (passing ? this.#passing : this.#changed).add(id, state);
   }
 
   /**
-   * Never fails: an agent's work and its result do not depend on this word. Where there is no space for a second link the old
-   * one makes room, and where the new one cannot be made then either there is none, rather than a wrong one. Where the
-   * directory is gone with the whole bus, the run notices that by itself and says it.
+   * Writes it at once. Never fails: an agent's work and its result do not depend on this word. Where there is no space for a
+   * second link the old one makes room, and where the new one cannot be made then either there is none, rather than a wrong one.
+   * Where the directory is gone with the whole bus, the run notices that by itself and says it.
    */
   write(id: string, state: LifecycleState): void {
-    if (this.#replace(id, state) === 0) return;
-    this.close(id);
-    makeSymlink(`../states/${state}`, `${this.#agents}/${id}`);
+    this.#forget(id);
+    const target = `../states/${state}`;
+    const path = `${this.#agents}/${id}`;
+    // Where there is no state yet, none can be seen half-made.
+    if (makeSymlink(target, path) === 0 || this.#replace(id, target) === 0) return;
+    this.#remove(id);
+    makeSymlink(target, path);
   }
 
-  #replace(id: string, state: LifecycleState): number {
-    const target = `../states/${state}`;
+  /** The agent is gone, and its state with it. */
+  close(id: string): void {
+    this.#forget(id);
+    this.#remove(id);
+  }
+
+  /** Nothing is written any more: the bus goes, and all its files with it. */
+  abandon(): void {
+    this.#changed.clear();
+    this.#passing.clear();
+  }
+
+  #forget(id: string): void {
+    this.#changed.delete(id);
+    this.#passing.delete(id);
+  }
+
+  #replace(id: string, target: string): number {
     const hidden = `${this.#agents}/.${id}`;
     let outcome = makeSymlink(target, hidden);
     if (outcome === -E.EXIST) {
@@ -56,9 +81,40 @@ export class StateFiles {
     return outcome === 0 ? renameFile(hidden, `${this.#agents}/${id}`) : outcome;
   }
 
-  close(id: string): void {
+  #remove(id: string): void {
     unlinkFile(`${this.#agents}/.${id}`);
     unlinkFile(`${this.#agents}/${id}`);
+  }
+}
+
+/** Words that have not lasted yet; `write` gets those that have, all at once. */
+class Unwritten {
+  readonly #words = new Map<string, LifecycleState>();
+  readonly #afterMs: number;
+  readonly #write: (id: string, state: LifecycleState) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(afterMs: number, write: (id: string, state: LifecycleState) => void) {
+    this.#afterMs = afterMs;
+    this.#write = write;
+  }
+
+  add(id: string, state: LifecycleState): void {
+    this.#words.set(id, state);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      for (const [each, word] of [...this.#words]) this.#write(each, word);
+    }, this.#afterMs);
+  }
+
+  delete(id: string): void {
+    if (this.#words.delete(id) && this.#words.size === 0) this.clear();
+  }
+
+  clear(): void {
+    this.#words.clear();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 }
 
