@@ -25,7 +25,7 @@ import { Execution, type Times } from "./execution.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type HealthTimes, Sampler } from "./sampler.ts";
 import type { Seat } from "./seat.ts";
-import { leaveSeat, openSeat, registerSeats } from "./seating.ts";
+import { leaveSeat, openSeats, registerSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
 import { sharedVariables, taskVariables } from "./variables.ts";
 
@@ -48,7 +48,7 @@ export async function runForeground(options: ForegroundOptions): Promise<Ending>
   const { bus, id, team, env, runId, onWarning } = options;
   const states = new StateFiles(bus.info.dir);
   registerSeats(bus, team, [id]);
-  const seat = openSeat(bus, id, states);
+  const [seat] = openSeats(bus, [id], states) as [Seat];
   becomeSubreaper();
   const heartbeat = new Heartbeat(bus.info.dir, id);
   heartbeat.beat(1);

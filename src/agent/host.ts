@@ -31,7 +31,7 @@ import { Outbox } from "./outbox.ts";
 import { resultOf } from "./result.ts";
 import { type HealthTimes, Sampler } from "./sampler.ts";
 import type { Seat } from "./seat.ts";
-import { openSeat, registerFreeSeats, registerSeats } from "./seating.ts";
+import { openSeats, registerFreeSeats, registerSeats } from "./seating.ts";
 import { StateFiles } from "./states.ts";
 import { sharedVariables, taskVariables } from "./variables.ts";
 
@@ -125,6 +125,8 @@ class SwarmHost implements Host {
   #looking: Iterator<Seat>;
   #beatMs = Number.NEGATIVE_INFINITY;
   #flushing = false;
+  /** Seats whose results have been accepted just now. */
+  readonly #answered = new Set<Seat>();
   readonly #retired = new Set<string>();
   /** Retired, and not told of yet. */
   #retiring: string[] = [];
@@ -188,10 +190,9 @@ class SwarmHost implements Host {
   }
 
   wake(ids: readonly string[]): void {
-    const seats = ids.map((id) => this.#seat(id));
     const unread: Seat[] = [];
     // One that has older mail is read alone: what comes behind that is new.
-    for (const seat of seats) {
+    for (const seat of this.#seatsOf(ids)) {
       if (seat.unread) unread.push(seat);
       else this.#read(seat);
     }
@@ -203,7 +204,7 @@ class SwarmHost implements Host {
   }
 
   look(id: string): void {
-    if (this.#seats.has(id) || this.#unopened.has(id)) this.#read(this.#seat(id));
+    if (this.#seats.has(id) || this.#unopened.has(id)) this.wake([id]);
   }
 
   drain(): boolean {
@@ -264,22 +265,21 @@ class SwarmHost implements Host {
     this.#heartbeat.beat(this.active);
   }
 
-  #seat(id: string): Seat {
-    const known = this.#seats.get(id);
-    if (known !== undefined) return known;
-    assert(this.#unopened.delete(id), `${id} has a seat in this host`);
-    const seat = openSeat(this.#options.bus, id, this.#states);
-    this.#seats.set(id, seat);
-    return seat;
+  #seatsOf(ids: readonly string[]): Seat[] {
+    const unopened = ids.filter((id) => this.#unopened.delete(id));
+    if (unopened.length > 0) {
+      for (const seat of openSeats(this.#options.bus, unopened, this.#states)) this.#seats.set(seat.id, seat);
+    }
+    return ids.map((id) => {
+      const seat = this.#seats.get(id);
+      assert(seat !== undefined, `${id} has a seat in this host`);
+      return seat;
+    });
   }
 
   /** Opens seats that nobody has needed yet, and serves what lies there; the next ones in the next turn of the loop. */
   #open(count: number = limits.seatsPerTick): void {
-    let left = count;
-    for (const id of this.#unopened) {
-      if (left-- === 0) break;
-      this.#read(this.#seat(id));
-    }
+    this.wake(this.#unopened.values().take(count).toArray());
     clearImmediate(this.#opening);
     if (this.#unopened.size > 0) this.#opening = setImmediate(() => this.#open());
   }
@@ -423,7 +423,21 @@ class SwarmHost implements Host {
     mail.status = "settled";
     if (seat.running?.mail === mail) seat.running = undefined;
     if (seat.running === undefined && this.#retired.has(seat.id)) seat.meet("stopped");
-    this.#read(seat);
+    this.#answered.add(seat);
+  }
+
+  /** Takes the tasks off the bus whose results are on it, and looks for the next. */
+  #goOn(): void {
+    const seats = [...this.#answered];
+    this.#answered.clear();
+    const settled = seats.map((seat) => ({ lease: seat.lease, count: seat.mailbox.dropSettled() }));
+    const some = settled.filter(({ count }) => count > 0);
+    this.#options.bus.ackAll(
+      some.map(({ lease }) => lease),
+      some.map(({ count }) => count),
+    );
+    globalThis.crashPoint?.("result.settled");
+    for (const seat of seats) this.#read(seat);
   }
 
   /** Results that come in the same turn of the loop go as one batch. */
@@ -440,6 +454,7 @@ class SwarmHost implements Host {
     if (this.#outbox.length === 0) return;
     clearTimeout(this.#retry);
     const accepted = this.#outbox.send();
+    this.#goOn();
     if (this.#outbox.length > 0) this.#retry = setTimeout(() => this.#flush(), limits.resultRetryMs);
     if (accepted > 0) this.#options.onResults?.();
     if (!this.#idle()) return;

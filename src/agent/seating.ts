@@ -25,22 +25,25 @@ export function registerFreeSeats(bus: Bus, lead: string, ids: readonly string[]
 }
 
 /**
- * The seat of an id that is registered: from now on its tasks are this process's. The id is given back where that fails:
- * CfnError("cannot_create") where somebody else takes its control messages, or the bus directory no file.
+ * The seats of ids that are registered: from now on their tasks are this process's. All are given back where one fails:
+ * CfnError("cannot_create") where somebody else takes its control messages.
  */
-export function openSeat(bus: Bus, id: string, states: StateFiles): Seat {
-  const lease = bus.lease(id, "control");
+export function openSeats(bus: Bus, ids: readonly string[], states: StateFiles): Seat[] {
+  const leases = bus.leaseAll(ids, "control");
   globalThis.crashPoint?.("seat.leased");
-  try {
-    if (lease === undefined) throw taken(id, 0);
-    states.change(id, "SPAWNED");
-    globalThis.crashPoint?.("seat.open");
-    return new Seat(id, lease, states);
-  } catch (error) {
-    lease?.release();
-    bus.unregister(id);
-    throw error;
+  const seats = ids.flatMap((id, n) => {
+    const lease = leases[n];
+    return lease === undefined ? [] : new Seat(id, lease, states);
+  });
+  const missing = ids.find((_, n) => leases[n] === undefined);
+  if (missing !== undefined) {
+    for (const { lease } of seats) lease.release();
+    for (const id of ids) bus.unregister(id);
+    throw taken(missing, 0);
   }
+  for (const { id } of seats) states.change(id, "SPAWNED");
+  globalThis.crashPoint?.("seat.open");
+  return seats;
 }
 
 /** Unread messages stay for whoever takes the id next. */

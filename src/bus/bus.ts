@@ -11,7 +11,7 @@ import { type Chain, type Draft, isAgentId, type Message } from "../message/mess
 import { treeBytes } from "../os/tree.ts";
 import { audit } from "./audit.ts";
 import { makeBell, Ringer } from "./bell.ts";
-import { loadBlob } from "./blobs.ts";
+import { dropBlob, loadBlob } from "./blobs.ts";
 import { closeInboxesOf, isHostedElsewhere } from "./closing.ts";
 import type {
   AgentEntry,
@@ -34,7 +34,7 @@ import { groupBy } from "./groups.ts";
 import { Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
 import { listAgents, roles, statsOf, waitsForLocks } from "./inspection.ts";
-import { A, C, CHAIN, H } from "./layout.ts";
+import { A, C, CHAIN, type ChainNumber, H } from "./layout.ts";
 import { freeHosting, freeLease, isLeased, takeLease } from "./leases.ts";
 import { setPermitted } from "./rates.ts";
 import { rebuildShard } from "./rebuild.ts";
@@ -194,13 +194,34 @@ class OpenBus implements Bus {
       // It was found without the lock: by now the slot may be another agent's, whose messages are not for this reader.
       const holding = withShard(shard, () => {
         if (!this.looksSound(shard, slot)) audit(shard);
-        return findSlot(shard, id) === slot
-          ? new Holding(this.info.dir, shard, slot, number, (copy) => this.decode(copy))
-          : undefined;
+        return findSlot(shard, id) === slot ? this.holding(shard, slot, number) : undefined;
       });
       if (holding !== undefined) return holding;
       freeLease(shard, slot, number);
     }
+  }
+
+  leaseAll(ids: readonly string[], chain: Chain): (Lease | undefined)[] {
+    const number = CHAIN[chain];
+    const leases = new Array<Lease | undefined>(ids.length).fill(undefined);
+    for (const [shard, group] of groupBy(ids, (id) => this.shardOf(id))) {
+      withShard(shard, () => {
+        for (const at of group) {
+          const id = ids[at] as string;
+          let slot = findSlot(shard, id);
+          if (slot < 0 || !this.looksSound(shard, slot)) {
+            audit(shard);
+            slot = findSlot(shard, id);
+          }
+          if (slot >= 0 && takeLease(shard, slot, number)) leases[at] = this.holding(shard, slot, number);
+        }
+      });
+    }
+    return leases;
+  }
+
+  private holding(shard: Shard, slot: number, chain: ChainNumber): Holding {
+    return new Holding(this.info.dir, shard, slot, chain, (copy) => this.decode(copy));
   }
 
   readAll(leases: readonly Lease[], max: number): Delivery[][] {
@@ -214,6 +235,15 @@ class OpenBus implements Bus {
     }
     // Where the oldest message is gone for good, the next ones are read one lease at a time.
     return copies.map((some, at) => (holdings[at] as Holding).accept(some) ?? (holdings[at] as Holding).read(max));
+  }
+
+  ackAll(leases: readonly Lease[], counts: readonly number[]): void {
+    const holdings = leases as readonly Holding[];
+    for (const [shard, group] of groupBy(holdings, (holding) => holding.shard)) {
+      const blobs = withShard(shard, () => group.flatMap((at) => (holdings[at] as Holding).take(counts[at] as number)));
+      globalThis.crashPoint?.("take.unlocked");
+      for (const blob of blobs) dropBlob(this.info.dir, blob);
+    }
   }
 
   /** Undefined where the stored body is missing or damaged. */

@@ -168,6 +168,10 @@ export interface Bus {
   incarnation(id: string): number;
   /** Raises the incarnation, so that whoever hosts the id learns that it is no longer meant. Returns the new one, 0 if unknown. */
   supersede(id: string): number;
+  /** `lease` of each of these, undefined also where an id is not registered; each shard's lock is taken once. */
+  leaseAll(ids: readonly string[], chain: Chain): (Lease | undefined)[];
+  /** `ack` of each of these leases, which this bus has given; each shard's lock is taken once. */
+  ackAll(leases: readonly Lease[], counts: readonly number[]): void;
   /** `read(max)` of each of these leases, which this bus has given; each shard's lock is taken once. */
   readAll(leases: readonly Lease[], max: number): Delivery[][];
   /** Copies of the oldest messages; nothing is marked or taken. */

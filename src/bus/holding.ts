@@ -87,18 +87,22 @@ export class Holding implements Lease {
   }
 
   ack(count: number): void {
-    const { shard, slot } = this;
-    const blobs = withShard(shard, () => {
-      this.mend();
-      if (!this.isOurs()) return [];
-      const dropped = takeOldest(shard, slot, this.chain, count, this.handed[this.acknowledged + count - 1]);
-      // A slot that nobody hosts is kept for its unread messages only.
-      if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
-      return dropped;
-    });
-    this.acknowledged += count;
+    const blobs = withShard(this.shard, () => this.take(count));
     globalThis.crashPoint?.("take.unlocked");
     for (const blob of blobs) dropBlob(this.dir, blob);
+  }
+
+  /** Takes the `count` oldest off the bus. Under the lock; returns what names blobs that are to be dropped when it is free. */
+  take(count: number): Uint8Array[] {
+    const { shard, slot } = this;
+    this.mend();
+    const upTo = this.handed[this.acknowledged + count - 1];
+    this.acknowledged += count;
+    if (!this.isOurs()) return [];
+    const blobs = takeOldest(shard, slot, this.chain, count, upTo);
+    // A slot that nobody hosts is kept for its unread messages only.
+    if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
+    return blobs;
   }
 
   depth(): number {
