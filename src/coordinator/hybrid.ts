@@ -9,8 +9,9 @@ import { type Exit, keepExits, watchChild } from "../os/reap.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
 import type { Spawned } from "../os/spawn.ts";
 import { Backoff } from "./backoff.ts";
+import { bundlesOf, entryId, taskChars } from "./bundle.ts";
 import { Liveness } from "./liveness.ts";
-import { isBack, isBye, isHello, isLook, isResult, isStopRequest } from "./payload.ts";
+import { isAnswer, isBack, isBye, isHello, isLook, isStopRequest } from "./payload.ts";
 import { Inbox, Postbox } from "./post.ts";
 import { type Fostering, Legacy } from "./succession.ts";
 import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
@@ -42,7 +43,7 @@ interface Place {
   epoch: number;
   /** Why it was ended by us. */
   fenced: string | undefined;
-  /** Task messages that it owes a result for: the message's id by the task's seq. */
+  /** Tasks that it owes a result for: the id by which each went to it, by its seq. */
   readonly owes: Map<number, string>;
   legacy: Legacy | undefined;
 }
@@ -93,9 +94,13 @@ export class HybridSwarm implements Swarm {
     this.bell = bus.bell();
     this.bell.arm(masterId, "control");
     this.outbox = new Postbox(bus, ({ msgId, draft }) => {
-      if (draft.type !== "task") return;
-      this.tally.taskSent(msgId);
-      this.places.get(draft.to)?.owes.set((draft.payload as unknown as TaskPayload).seq, msgId);
+      if (draft.type !== "tasks") return;
+      const owes = this.places.get(draft.to)?.owes;
+      (draft.payload as unknown as readonly TaskPayload[]).forEach(({ seq }, n) => {
+        const id = entryId(msgId, n);
+        this.tally.taskSent(id);
+        owes?.set(seq, id);
+      });
     });
     this.fostering = options.openFostering((result) => {
       this.events.onEvent({ type: "result", result });
@@ -120,7 +125,8 @@ export class HybridSwarm implements Swarm {
 
   dispatch(coordinator: string, tasks: readonly TaskPayload[]): void {
     const { epoch } = this.placeOf(coordinator);
-    for (const task of tasks) this.post(coordinator, "task", { ...task, epoch } as unknown as Json);
+    const meant = tasks.map((task) => ({ ...task, epoch }));
+    for (const bundle of bundlesOf(meant, taskChars)) this.post(coordinator, "tasks", bundle as unknown as Json);
     this.outbox.flush();
   }
 
@@ -212,13 +218,9 @@ export class HybridSwarm implements Swarm {
       this.events.onEvent({ type: "hello", coordinator: from, workers, exhausted });
       // It came while the run was ending, and was not told.
       if (this.ending) this.stopAll({ grace_ms: 0 });
-    } else if (message.type === "result") {
-      if (!this.tally.resultReceived(from, message.sequence, message.reply_to)) return;
-      const result: unknown = payload;
-      // What an old epoch says is refused: its tasks have been given to others.
-      if (!isResult(result) || result.epoch !== place.epoch) return;
-      place.owes.delete(result.seq);
-      this.events.onEvent({ type: "result", result });
+    } else if (message.type === "results" && Array.isArray(payload)) {
+      if (!this.tally.isNew(from, message.sequence, payload.length)) return;
+      for (const answer of payload) this.answered(place, answer);
     } else if (message.type === "back" && isBack(payload)) {
       if (payload.epoch !== place.epoch) return;
       this.tally.withdraw(place.owes.get(payload.seq) ?? "", true);
@@ -229,6 +231,15 @@ export class HybridSwarm implements Swarm {
       this.peakRssBytes += payload.peak_rss_bytes;
       this.openFdsMax = Math.max(this.openFdsMax, payload.open_fds_max);
     }
+  }
+
+  private answered(place: Place, answer: unknown): void {
+    if (!isAnswer(answer) || !this.tally.answered(answer.task)) return;
+    const { result } = answer;
+    // What an old epoch says is refused: its tasks have been given to others.
+    if (result.epoch !== place.epoch) return;
+    place.owes.delete(result.seq);
+    this.events.onEvent({ type: "result", result });
   }
 
   private exited(place: Place, exit: Exit): void {

@@ -10,9 +10,10 @@ import type { Bell, Bus } from "../bus/contract.ts";
 import { makeRoster, type Roster } from "../bus/roster.ts";
 import { limits } from "../limits.ts";
 import type { Json, Message } from "../message/message.ts";
-import type { BackPayload, ByePayload, HelloPayload, ResultPayload } from "../message/protocol.ts";
+import type { Answer, BackPayload, ByePayload, HelloPayload, ResultPayload } from "../message/protocol.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
+import { bundlesOf, entryId, resultChars } from "./bundle.ts";
 import { cancelledUnbegun } from "./outcome.ts";
 import { isLook, isStop, isTask } from "./payload.ts";
 import { Inbox, Postbox } from "./post.ts";
@@ -37,8 +38,10 @@ export class Member {
   private readonly host: Hosting;
   private readonly bell: Bell;
   private readonly roster: Roster;
-  /** By which message each task came: its result names it. */
-  private readonly taskMsgIds = new Map<number, string>();
+  /** By which id each task came: its result names it. */
+  private readonly taskIds = new Map<number, string>();
+  /** Results for the master since the last flush. */
+  private answers: Answer[] = [];
   /** Messages read, and not yet taken off the bus. */
   private unpassed = 0;
   private stopping = false;
@@ -127,7 +130,7 @@ export class Member {
   private greet(size: Pick<HelloPayload, "workers" | "exhausted">): void {
     const hello: HelloPayload = { pid: process.pid, epoch: this.epoch, ...size };
     this.post("hello", hello as unknown as Json);
-    this.outbox.flush();
+    this.flush();
   }
 
   private stop(graceMs: number): void {
@@ -156,7 +159,7 @@ export class Member {
     if (this.over) return;
     this.team.assign();
     this.giveBack();
-    sent &&= this.outbox.flush();
+    sent &&= this.flush();
     this.roster.count(this.team.tally.delivery());
     this.turning = false;
     if (!sent) setTimeout(() => void this.turn(), limits.fullRetryMs);
@@ -165,7 +168,7 @@ export class Member {
 
   /** Sends what waits, and takes off the bus the mail that it followed from. False if the bus has no room for it now. */
   private pass(): boolean {
-    if (!this.outbox.flush()) return false;
+    if (!this.flush()) return false;
     globalThis.crashPoint?.("member.passing");
     if (this.unpassed > 0) this.inbox.ack(this.unpassed);
     this.unpassed = 0;
@@ -177,11 +180,13 @@ export class Member {
     if (message.type === "result") this.team.received(message);
     else if (message.type === "look" && isLook(payload)) this.host.look(payload.agent);
     else if (message.from !== this.options.master) return;
-    else if (message.type === "task" && isTask(payload)) {
-      // One for a predecessor: the master has given it to somebody else.
-      if (payload.epoch !== this.epoch) return;
-      this.taskMsgIds.set(payload.seq, message.msg_id);
-      this.team.give(payload);
+    else if (message.type === "tasks" && Array.isArray(payload)) {
+      payload.forEach((task: unknown, n) => {
+        // One for a predecessor: the master has given it to somebody else.
+        if (!isTask(task) || task.epoch !== this.epoch) return;
+        this.taskIds.set(task.seq, entryId(message.msg_id, n));
+        this.team.give(task);
+      });
     } else if (message.type === "stop" && isStop(payload)) {
       if (payload.epoch !== this.epoch) return;
       this.fdsMax = Math.max(this.fdsMax, openDescriptors());
@@ -199,28 +204,29 @@ export class Member {
     if (!this.host.exhausted) return;
     for (const { seq, attempt } of this.team.takeQueued()) {
       const back: BackPayload = { seq, attempt, epoch: this.epoch };
-      this.taskMsgIds.delete(seq);
+      this.taskIds.delete(seq);
       this.post("back", back as unknown as Json);
     }
   }
 
   private passOn(result: ResultPayload): void {
-    const replyTo = this.taskMsgIds.get(result.seq);
-    this.taskMsgIds.delete(result.seq);
-    this.post("result", result as unknown as Json, replyTo);
+    const task = this.taskIds.get(result.seq);
+    this.taskIds.delete(result.seq);
+    this.answers.push({ ...(task === undefined ? {} : { task }), result });
   }
 
-  private post(type: string, payload: Json, replyTo?: string): void {
+  private post(type: string, payload: Json): void {
     const { id: from, master: to, runId } = this.options;
-    this.outbox.add({
-      from,
-      to,
-      type,
-      payload,
-      runId,
-      chain: "control",
-      ...(replyTo === undefined ? {} : { replyTo }),
-    });
+    this.outbox.add({ from, to, type, payload, runId, chain: "control" });
+  }
+
+  /** True if nothing waits to be sent any more. */
+  private flush(): boolean {
+    const { answers } = this;
+    this.answers = [];
+    const charsOf = ({ result }: Answer): number => resultChars(result);
+    for (const bundle of bundlesOf(answers, charsOf)) this.post("results", bundle as unknown as Json);
+    return this.outbox.flush();
   }
 
   private end(): void {
@@ -232,10 +238,11 @@ export class Member {
       open_fds_max: Math.max(this.fdsMax, openDescriptors()),
     };
     globalThis.crashPoint?.("member.closed");
+    this.flush();
     this.post("bye", bye as unknown as Json);
     globalThis.crashPoint?.("member.bye");
     const leave = (): void => {
-      if (this.outbox.flush()) this.ended("done");
+      if (this.flush()) this.ended("done");
       else setTimeout(leave, limits.pollMs);
     };
     leave();

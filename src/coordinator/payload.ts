@@ -1,5 +1,6 @@
 /** Whether a payload is what its message type says: other processes of this user can write to the bus as well. Pure. */
 import type {
+  Answer,
   BackPayload,
   ByePayload,
   HelloPayload,
@@ -43,6 +44,12 @@ export function isTask(value: unknown): value is TaskPayload {
     have(value, "string", "task_id") &&
     have(value, "number", "seq", "attempt") &&
     (typeof value["run"] === "string" || Array.isArray(value["run"]))
+  );
+}
+
+export function isAnswer(value: unknown): value is Answer {
+  return (
+    isObject(value) && isResult(value["result"]) && (value["task"] === undefined || typeof value["task"] === "string")
   );
 }
 

@@ -5,6 +5,8 @@ import type { Draft, Message } from "../message/message.ts";
 
 /** Few enough that what they set going (a coordinator starts an agent for each task) does not keep the loop long. */
 const READ_MOST = 32;
+/** Of messages that carry many tasks or results there are fewer. */
+const READ_BYTES = 16 * 1024;
 /** The first batches are small, so that whoever takes them begins; each further one is twice as large. */
 const FIRST_BATCH = 16;
 const SEND_MOST = 1024;
@@ -21,7 +23,7 @@ export class Inbox {
 
   /** What has arrived, at most `READ_MOST` messages; the next call gives them again until they are acknowledged. */
   read(): Delivery[] {
-    return this.lease.read(READ_MOST);
+    return this.lease.read(READ_MOST, READ_BYTES);
   }
 
   ack(count: number): void {

@@ -35,12 +35,22 @@ export class Tally {
    * False if it is a duplicate, which the caller ignores.
    */
   resultReceived(from: string, sequence: number, taskMsgId: string | undefined): boolean {
+    return this.isNew(from, sequence, 1) && this.answered(taskMsgId);
+  }
+
+  /** Whether a message with `count` results has not been received before; else they are duplicates, which the caller ignores. */
+  isNew(from: string, sequence: number, count: number): boolean {
     const last = this.lastSequence.get(from) ?? 0;
     if (sequence <= last) {
-      this.duplicates++;
+      this.duplicates += count;
       return false;
     }
     this.lastSequence.set(from, sequence);
+    return true;
+  }
+
+  /** One result of a message that `isNew`: as `resultReceived`. */
+  answered(taskMsgId: string | undefined): boolean {
     if (taskMsgId === undefined || !this.results.delete(taskMsgId)) {
       this.duplicates++;
       return false;

@@ -1,9 +1,11 @@
 /**
  * What master, coordinators and hosts say to each other over the bus: the payloads of the message types `task`, `result`,
- * `cancel`, `stop`, `hello` and `bye`, all on control chains. Field names are the wire's.
+ * `tasks`, `results`, `cancel`, `stop`, `hello` and `bye`, all on control chains. Field names are the wire's.
  *
  * A task goes master → coordinator → worker, its result worker → coordinator → master; in a flat swarm the one
- * coordinator is the master. Each hop is a message with an id of its own, counted where it is received.
+ * coordinator is the master. On each hop it has an id of its own, and is counted where it is received: between coordinator and
+ * worker that of its message; between master and coordinator, where a `tasks` or `results` message carries many, that of its
+ * message and its place there (`coordinator/bundle.ts`).
  */
 
 /** A data message that went back to its sender: its payload is the one that nobody has read, `reply_to` that one's id. */
@@ -59,6 +61,12 @@ export interface ResultPayload {
   readonly stderr_bytes: number;
   /** That of the task. */
   readonly epoch?: number;
+}
+
+/** Type `results`: each with the id by which its task had come, if it had come. */
+export interface Answer {
+  readonly task?: string;
+  readonly result: ResultPayload;
 }
 
 /** Stop one task: TERM to its group, KILL after the grace. Its result still comes, with reason `cancelled`. */
