@@ -46,7 +46,7 @@ export interface ForegroundOptions {
 /** Registers the id, runs the command to its end and gives the id back. Throws cannot_create if the id is taken. */
 export async function runForeground(options: ForegroundOptions): Promise<Ending> {
   const { bus, id, team, env, runId, onWarning } = options;
-  const states = new StateFiles(bus.info.dir);
+  const states = new StateFiles(bus.info.dir, true);
   registerSeats(bus, team, [id]);
   const [seat] = openSeats(bus, [id], states) as [Seat];
   becomeSubreaper();

@@ -69,6 +69,5 @@ export class Seat {
     const count = this.mailbox.dropSettled();
     if (count === 0) return;
     this.lease.ack(count);
-    globalThis.crashPoint?.("result.settled");
   }
 }

@@ -19,8 +19,11 @@ export class StateFiles {
   readonly #changed = new Unwritten(limits.stateMs, (id, state) => this.write(id, state));
   readonly #passing = new Unwritten(limits.passingStateMs, (id, state) => this.write(id, state));
 
-  /** Throws CfnError("cannot_create") where the bus directory takes no files. */
-  constructor(busDir: string) {
+  /** `atOnce`: every word, however short its time. Throws CfnError("cannot_create") where the bus directory takes no files. */
+  constructor(
+    busDir: string,
+    private readonly atOnce = false,
+  ) {
     this.#agents = `${busDir}/agents`;
     makeWritable(this.#agents);
     makeWritable(`${busDir}/states`);
@@ -35,7 +38,8 @@ export class StateFiles {
   /** The state of an agent from now on. `passing`: another is to follow as soon as the machine can. */
   change(id: string, state: LifecycleState, passing = false): void {
     this.#forget(id);
-    (passing ? this.#passing : this.#changed).add(id, state);
+    if (this.atOnce) this.write(id, state);
+    else (passing ? this.#passing : this.#changed).add(id, state);
   }
 
   /**

@@ -11,7 +11,7 @@ import { type Chain, type Draft, isAgentId, type Message } from "../message/mess
 import { treeBytes } from "../os/tree.ts";
 import { audit } from "./audit.ts";
 import { makeBell, Ringer } from "./bell.ts";
-import { dropBlob, loadBlob } from "./blobs.ts";
+import { loadBlob } from "./blobs.ts";
 import { closeInboxesOf, isHostedElsewhere } from "./closing.ts";
 import type {
   AgentEntry,
@@ -31,7 +31,7 @@ import type {
 } from "./contract.ts";
 import { readMeta, shardName } from "./directory.ts";
 import { groupBy } from "./groups.ts";
-import { Holding } from "./holding.ts";
+import { dropTaken, Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
 import { listAgents, roles, statsOf, waitsForLocks } from "./inspection.ts";
 import { A, C, CHAIN, type ChainNumber, H } from "./layout.ts";
@@ -241,8 +241,7 @@ class OpenBus implements Bus {
     const holdings = leases as readonly Holding[];
     for (const [shard, group] of groupBy(holdings, (holding) => holding.shard)) {
       const blobs = withShard(shard, () => group.flatMap((at) => (holdings[at] as Holding).take(counts[at] as number)));
-      globalThis.crashPoint?.("take.unlocked");
-      for (const blob of blobs) dropBlob(this.info.dir, blob);
+      dropTaken(this.info.dir, blobs);
     }
   }
 

@@ -87,9 +87,10 @@ export class Holding implements Lease {
   }
 
   ack(count: number): void {
-    const blobs = withShard(this.shard, () => this.take(count));
-    globalThis.crashPoint?.("take.unlocked");
-    for (const blob of blobs) dropBlob(this.dir, blob);
+    dropTaken(
+      this.dir,
+      withShard(this.shard, () => this.take(count)),
+    );
   }
 
   /** Takes the `count` oldest off the bus. Under the lock; returns what names blobs that are to be dropped when it is free. */
@@ -134,4 +135,10 @@ export class Holding implements Lease {
       words[slotWord(this.slot) + A.generation] === this.generation && slotState(this.shard, this.slot) !== SLOT_FREE
     );
   }
+}
+
+/** When the lock is free again: removes the stored bodies of what has been taken. */
+export function dropTaken(dir: string, blobs: readonly Uint8Array[]): void {
+  globalThis.crashPoint?.("take.unlocked");
+  for (const blob of blobs) dropBlob(dir, blob);
 }
