@@ -240,8 +240,8 @@ class OpenBus implements Bus {
   ackAll(leases: readonly Lease[], counts: readonly number[]): void {
     const holdings = leases as readonly Holding[];
     for (const [shard, group] of groupBy(holdings, (holding) => holding.shard)) {
-      const blobs = withShard(shard, () => group.flatMap((at) => (holdings[at] as Holding).take(counts[at] as number)));
-      dropTaken(this.info.dir, blobs);
+      const blobs = withShard(shard, () => group.map((at) => (holdings[at] as Holding).take(counts[at] as number)));
+      dropTaken(this.info.dir, blobs.flat());
     }
   }
 

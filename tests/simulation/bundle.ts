@@ -36,8 +36,10 @@ export const scaled = {
 
 type Woven<T> = { [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Steps<R> : T[K] };
 export type WovenLease = Woven<Lease>;
-export type WovenBus = Omit<Woven<Bus>, "lease" | "readAll"> & {
+export type WovenBus = Omit<Woven<Bus>, "lease" | "leaseAll" | "readAll" | "ackAll"> & {
   lease(...args: Parameters<Bus["lease"]>): Steps<WovenLease | undefined>;
+  leaseAll(...args: Parameters<Bus["leaseAll"]>): Steps<(WovenLease | undefined)[]>;
+  ackAll(leases: readonly WovenLease[], counts: readonly number[]): Steps<void>;
   readAll(leases: readonly WovenLease[], max: number): Steps<ReturnType<Bus["readAll"]>>;
   /** Private in the source. */
   shard(n: number): Steps<Shard>;

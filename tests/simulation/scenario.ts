@@ -12,6 +12,11 @@ import type { Steps } from "./steps.ts";
 export const BUS = "/base/bus";
 export const ids = ["a", "b", "c", "d", "e", "f"] as const;
 
+interface Leased {
+  readonly lease: WovenLease;
+  readonly number: number;
+}
+
 /** A message that was sent and whose fate is not known. */
 interface Pending {
   readonly message: string;
@@ -76,7 +81,7 @@ export class Life {
   private readonly process: number;
   private readonly from: string;
   private readonly hosted = new Set<string>();
-  private readonly held: { lease: WovenLease; number: number }[] = [];
+  private readonly held: Leased[] = [];
 
   constructor(
     private readonly stage: Stage,
@@ -231,9 +236,12 @@ export class Life {
     }
   }
 
-  private *lease(id: string, chain: Chain): Steps<{ lease: WovenLease; number: number } | undefined> {
+  private *lease(id: string, chain: Chain): Steps<Leased | undefined> {
     const lease = yield* this.bus.lease(id, chain);
-    if (lease === undefined) return undefined;
+    return lease && this.leased(lease, id, chain);
+  }
+
+  private leased(lease: WovenLease, id: string, chain: Chain): Leased {
     const number = this.stage.leases++;
     this.log({ ...this.at, kind: "leased", lease: number, id, chain });
     const one = { lease, number };
@@ -241,7 +249,7 @@ export class Life {
     return one;
   }
 
-  private *release(one: { lease: WovenLease; number: number }): Steps<void> {
+  private *release(one: Leased): Steps<void> {
     this.held.splice(this.held.indexOf(one), 1);
     this.log({ ...this.at, kind: "released", lease: one.number });
     yield* one.lease.release();
@@ -262,7 +270,7 @@ export class Life {
   }
 
   /** Reads and acknowledges, mostly all of it. Returns how many were read. */
-  *take(one: { lease: WovenLease; number: number }, max: number): Steps<number> {
+  *take(one: Leased, max: number): Steps<number> {
     const { lease, number } = one;
     const deliveries = yield* lease.read(max);
     this.received(number, deliveries);
@@ -270,8 +278,13 @@ export class Life {
     return deliveries.length;
   }
 
-  private *acknowledge({ lease, number }: { lease: WovenLease; number: number }, read: number): Steps<void> {
-    const count = this.kernel.below(4) === 0 ? this.kernel.below(read + 1) : read;
+  /** How many of so many are acknowledged: mostly all. */
+  private some(read: number): number {
+    return this.kernel.below(4) === 0 ? this.kernel.below(read + 1) : read;
+  }
+
+  private *acknowledge({ lease, number }: Leased, read: number): Steps<void> {
+    const count = this.some(read);
     if (this.kernel.p()) yield 1;
     if (count === 0) return;
     this.log({ ...this.at, kind: "acking", lease: number, count });
@@ -290,21 +303,35 @@ export class Life {
   }
 
   private *readTogether(): Steps<void> {
-    const mine: { lease: WovenLease; number: number }[] = [];
-    for (const id of ids.slice(0, 3)) {
-      const one = (yield* this.bus.has(id)) ? yield* this.lease(id, "data") : undefined;
-      if (one !== undefined) mine.push(one);
+    const wanted = ids.slice(0, 3);
+    const leases = yield* this.bus.leaseAll(wanted, "data");
+    const mine: Leased[] = [];
+    for (let n = 0; n < wanted.length; n++) {
+      const lease = leases[n];
+      if (lease !== undefined) mine.push(this.leased(lease, wanted[n] as string, "data"));
     }
     const read = yield* this.bus.readAll(
       mine.map(({ lease }) => lease),
       1 + this.kernel.below(4),
     );
-    for (let n = 0; n < mine.length; n++) {
-      const one = mine[n] as { lease: WovenLease; number: number };
-      this.received(one.number, read[n] ?? []);
-      yield* this.acknowledge(one, read[n]?.length ?? 0);
-      yield* this.release(one);
-    }
+    for (let n = 0; n < mine.length; n++) this.received((mine[n] as Leased).number, read[n] ?? []);
+    yield* this.acknowledgeTogether(
+      mine,
+      mine.map((_, n) => this.some(read[n]?.length ?? 0)),
+    );
+    for (const one of mine) yield* this.release(one);
+  }
+
+  private *acknowledgeTogether(all: readonly Leased[], counts: readonly number[]): Steps<void> {
+    const acked = all.map(({ lease, number }, n) => ({ lease, number, count: counts[n] as number }));
+    const some = acked.filter(({ count }) => count > 0);
+    if (this.kernel.p()) yield 1;
+    for (const { number, count } of some) this.log({ ...this.at, kind: "acking", lease: number, count });
+    yield* this.bus.ackAll(
+      some.map(({ lease }) => lease),
+      some.map(({ count }) => count),
+    );
+    for (const { number, count } of some) this.log({ ...this.at, kind: "acked", lease: number, count });
   }
 
   *host(id = this.id()): Steps<void> {

@@ -39,7 +39,7 @@ const callbacks = new Set(["change", "collect", "rebuild", "decode", "find", "sh
 const walking = new Set(["map", "forEach", "some", "filter"]);
 const changing = new Set(["store", "add", "sub", "and", "or", "xor", "exchange", "compareExchange"]);
 /** Element stores to what only the process itself sees; `counts` is shared, but nothing is decided by it. */
-const own = new Set(["outcomes", "copies", "this.shards", "last", "segment", "kept", "counts"]);
+const own = new Set(["outcomes", "copies", "this.shards", "last", "segment", "kept", "counts", "leases"]);
 /** Rare paths: counted each time they begin, and favoured by deaths. */
 const counted = new Set([
   "moveRecord",
