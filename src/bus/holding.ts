@@ -67,7 +67,7 @@ export class Holding implements Lease {
     withShard(shard, () => {
       if (!this.isOurs()) return;
       takeOldest(shard, slot, this.chain, 1, copy.inboxSequence);
-      const name = blobName(copy.body);
+      const name = typeof copy.body === "string" ? undefined : blobName(copy.body);
       if (name !== undefined) keepFile(shard, `blob-${name}`, `${this.dir}/blobs/${name}`);
       dirty(shard);
       setHeader(shard.index.words, H.damaged, (shard.index.words[H.damaged] as number) + 1);

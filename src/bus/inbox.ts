@@ -3,11 +3,13 @@
  * side; checksums and unpacking come when it is free again, so that a reader keeps its senders waiting as little as it can.
  * Nobody outside the lock ever holds a position, and messages may be moved at any time.
  */
+import { textOf } from "../os/text.ts";
 import { A, C, type ChainNumber, entryOf, FLAG_BLOB, H, offsetOf, R, RECORD_HEADER_BYTES } from "./layout.ts";
 import {
   attemptsOf,
   bodyOf,
-  checksum,
+  bodySum,
+  checksumWith,
   isLater,
   isNext,
   isOfChain,
@@ -24,8 +26,8 @@ import { chainWord, slotWord } from "./slots.ts";
 
 /** A record copied out of its segment. */
 export interface Copy {
-  readonly body: Uint8Array;
-  readonly isBlob: boolean;
+  /** Its text, or the reference to the blob that holds it. */
+  readonly body: string | Uint8Array;
   readonly sequence: number;
   readonly attempt: number;
   readonly charge: number;
@@ -36,16 +38,13 @@ export interface Copy {
 /** Records as they lay there, not yet checked. */
 export interface Gathered {
   readonly blocks: Uint8Array[];
-  /**
-   * `FIELDS` numbers for each record: its block, its byte offset in that, how often it has been handed over, and words of its
-   * header. An object for each, or a view of the words, would be most of what a long run leaves to the collector.
-   */
+  /** `FIELDS` numbers for each record: its block, its byte offset in that, and the bytes of its body, which are within it. */
   readonly records: number[];
   /** False where the chain does not lead from record to record as it was linked: after a repair it does. */
   readonly isSound: boolean;
 }
 
-const FIELDS = 9;
+const FIELDS = 3;
 
 /**
  * Copies the oldest records of a chain: at most `max`, and about `bytesMost` bytes but at least one. With `mark` each is
@@ -100,17 +99,8 @@ export function gather(
     const charge = words[word + R.charge] as number;
     if (n > 0 && charged + charge > bytesMost) break;
     charged += charge;
-    records.push(
-      blocks.length,
-      at - from,
-      mark ? markAttempt(words, word) : attemptsOf(words[word + R.state] as number),
-      words[word + R.crc] as number,
-      words[word + R.bodyBytes] as number,
-      words[word + R.flags] as number,
-      words[word + R.senderSequence] as number,
-      charge,
-      before,
-    );
+    if (mark) markAttempt(words, word);
+    records.push(blocks.length, at - from, words[word + R.bodyBytes] as number);
     to = at + length;
     position = words[word + R.next] as number;
   }
@@ -122,19 +112,30 @@ export function gather(
 /** The records up to the first that fails its checksum. */
 function unpack({ blocks, records }: Gathered): Copy[] {
   const copies: Copy[] = [];
+  let number = -1;
+  let block: Uint8Array = new Uint8Array(0);
+  let words: Uint32Array = new Uint32Array(0);
   for (let n = 0; n < records.length; n += FIELDS) {
-    const block = blocks[records[n] as number] as Uint8Array;
+    if (records[n] !== number) {
+      number = records[n] as number;
+      block = blocks[number] as Uint8Array;
+      words = new Uint32Array(block.buffer);
+    }
     const at = records[n + 1] as number;
-    const bodyBytes = records[n + 4] as number;
-    if (checksum(block, at, bodyBytes) !== records[n + 3]) break;
-    const bodyAt = at + RECORD_HEADER_BYTES;
+    const word = at >>> 2;
+    const from = at + RECORD_HEADER_BYTES;
+    const to = from + (records[n + 2] as number);
+    const isBlob = ((words[word + R.flags] as number) & FLAG_BLOB) !== 0;
+    const body = isBlob ? block.subarray(from, to) : textOf(block, from, to);
+    // A text of as many characters as bytes has the sum of its bytes, or they were no text; of others the bytes are asked.
+    const sum = bodySum(body.length === to - from ? body : block.subarray(from, to));
+    if (checksumWith(words, word, sum) !== words[word + R.checksum]) break;
     copies.push({
-      body: block.subarray(bodyAt, bodyAt + bodyBytes),
-      isBlob: ((records[n + 5] as number) & FLAG_BLOB) !== 0,
-      sequence: records[n + 6] as number,
-      attempt: records[n + 2] as number,
-      charge: records[n + 7] as number,
-      inboxSequence: records[n + 8] as number,
+      body,
+      sequence: words[word + R.senderSequence] as number,
+      attempt: attemptsOf(words[word + R.state] as number),
+      charge: words[word + R.charge] as number,
+      inboxSequence: words[word + R.inboxSequence] as number,
     });
   }
   return copies;
