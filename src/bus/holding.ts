@@ -87,16 +87,35 @@ export class Holding implements Lease {
   }
 
   ack(count: number): void {
-    const { shard, slot } = this;
-    const blobs = withShard(shard, () => {
-      this.mend();
-      if (!this.isOurs()) return [];
-      const dropped = takeOldest(shard, slot, this.chain, count, this.handed[this.acknowledged + count - 1]);
-      // A slot that nobody hosts is kept for its unread messages only.
-      if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
-      return dropped;
+    this.dropAll(withShard(this.shard, () => this.take(count)));
+  }
+
+  ackAndRead(count: number, max: number, bytesMax = limits.inboxBytes): Delivery[] {
+    let left = count;
+    let blobs: Uint8Array[] = [];
+    const [copies = []] = readOldest(this.shard, () => {
+      // It may be asked to gather again, after a repair.
+      if (left > 0) blobs = this.take(left);
+      left = 0;
+      return [this.gather(max, bytesMax)];
     });
+    this.dropAll(blobs);
+    return this.accept(copies) ?? this.read(max, bytesMax);
+  }
+
+  /** Takes the oldest off the bus, under the lock; the bodies of those that name blobs. */
+  private take(count: number): Uint8Array[] {
+    const { shard, slot } = this;
+    this.mend();
+    if (!this.isOurs()) return [];
+    const blobs = takeOldest(shard, slot, this.chain, count, this.handed[this.acknowledged + count - 1]);
     this.acknowledged += count;
+    // A slot that nobody hosts is kept for its unread messages only.
+    if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
+    return blobs;
+  }
+
+  private dropAll(blobs: readonly Uint8Array[]): void {
     globalThis.crashPoint?.("take.unlocked");
     for (const blob of blobs) dropBlob(this.dir, blob);
   }

@@ -21,10 +21,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     one("shard.ts", "if (state === CHANGING) rebuild(shard);\n    else if (state !== CLEAN", "if (state !== CLEAN"),
   ],
   ["a send is not announced by the dirty word", one("append.ts", "  dirty(shard);\n  const pair", "  const pair")],
-  [
-    "taking is not announced by the dirty word",
-    one("inbox.ts", "  dirty(shard);\n  for (const place", "  for (const place"),
-  ],
+  ["taking is not announced by the dirty word", one("inbox.ts", "  dirty(shard);\n  for (let n", "  for (let n")],
   [
     "a retried sequence number is sent again",
     one("append.ts", '  if (sequence <= last) return refused({ status: "duplicate", sequence });\n', ""),
@@ -72,7 +69,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "the tail is not cleared after the last message is taken",
     one("inbox.ts", "  if (depth === 0) words[chainAt + C.tail] = 0;\n", ""),
   ],
-  ["a taken message is not marked", one("inbox.ts", "    markTaken(place);\n", "")],
+  ["a taken message is not marked", one("inbox.ts", "    Atomics.or(place.words, word + R.state, TAKEN);\n", "")],
   [
     "a segment's unread bytes are not counted down",
     one(
