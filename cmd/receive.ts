@@ -59,13 +59,18 @@ function take(bus: Bus, id: string, most: number, handOver: (message: Message) =
   if (lease === undefined) return "busy";
   try {
     const there = Math.min(most, lease.depth());
-    for (let taken = 0; taken < there; taken++) {
-      const [delivery] = lease.read(1);
-      if (delivery === undefined) return taken;
+    let taken = 0;
+    let [delivery] = there === 0 ? [] : lease.read(1);
+    while (delivery !== undefined) {
       handOver(delivery.message);
-      lease.ack(1);
+      taken++;
+      if (taken < there) [delivery] = lease.ackAndRead(1, 1);
+      else {
+        lease.ack(1);
+        break;
+      }
     }
-    return there;
+    return taken;
   } finally {
     lease.release();
   }

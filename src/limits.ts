@@ -16,7 +16,6 @@ export const limits = {
   batchLineBytes: 1 * MiB + 64 * KiB,
   batchMessages: 4096,
   batchBlockMessages: 512,
-  batchEncodeBytes: 4 * MiB,
   /** Sequence numbers are 32-bit words on the bus. */
   sequenceMost: 2 ** 32 - 1,
 

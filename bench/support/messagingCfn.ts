@@ -7,8 +7,12 @@ import { sleepMs } from "../../src/os/clock.ts";
 import type { Messaging } from "./messaging.ts";
 
 const readAtOnce = 250;
-/** A pause after a short gulp: the next is longer, and the sender has the inbox to itself meanwhile. */
-const gulpMs = 0.1;
+/**
+ * Pauses after short gulps: the next is longer, and the sender has the inbox to itself meanwhile. The first is short; while
+ * messages keep coming each is twice as long.
+ */
+const pauseLeastMs = 0.1;
+const pauseMostMs = 1;
 
 /** `self` sends to `other`, and reads what `other` sends. Each process that takes part has names of its own. */
 export function cfnMessaging(dir: string, self: string, other: string): Messaging {
@@ -51,18 +55,25 @@ export function cfnMessaging(dir: string, self: string, other: string): Messagin
   const consume = (count: number, take: (body: string) => void): void => {
     const { lease, bell } = reading();
     let armed = false;
+    let taken = 0;
+    let pause = pauseLeastMs;
     for (let left = count; left > 0; ) {
       const wanted = Math.min(left, readAtOnce);
-      const got = lease.depth() === 0 ? [] : lease.read(wanted);
+      const got = taken > 0 ? lease.ackAndRead(taken, wanted) : lease.depth() === 0 ? [] : lease.read(wanted);
       for (const { message } of got) take(message.payload as string);
-      if (got.length > 0) lease.ack(got.length);
-      left -= got.length;
+      taken = got.length;
+      left -= taken;
       // Arm first, look second, wait third. While there is mail the bell stays down: its sender has better to do.
-      if (got.length > 0 && got.length < wanted) sleepMs(gulpMs);
-      else if (got.length === 0 && armed) bell.waitSync(limits.pollMs);
-      else if (got.length === 0) bell.arm(self, "data");
+      if (got.length > 0 && got.length < wanted) {
+        sleepMs(pause);
+        pause = Math.min(pause * 2, pauseMostMs);
+      } else if (got.length === 0 && armed) {
+        bell.waitSync(limits.pollMs);
+        pause = pauseLeastMs;
+      } else if (got.length === 0) bell.arm(self, "data");
       armed = got.length === 0 && !armed;
     }
+    if (taken > 0) lease.ack(taken);
   };
   return {
     publish,

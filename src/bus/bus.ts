@@ -247,8 +247,10 @@ class OpenBus implements Bus {
 
   /** Undefined where the stored body is missing or damaged. */
   private decode(copy: Copy): Message | undefined {
-    const body = copy.isBlob ? loadBlob(this.info.dir, copy.body) : copy.body;
-    return body && decodeMessage(decoder.decode(body), copy.sequence, copy.attempt);
+    const { body, sequence, attempt } = copy;
+    if (typeof body === "string") return decodeMessage(body, sequence, attempt);
+    const stored = loadBlob(this.info.dir, body);
+    return stored && decodeMessage(decoder.decode(stored), sequence, attempt);
   }
 
   peek(id: string, chain: Chain, max: number): Message[] {

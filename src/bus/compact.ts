@@ -6,7 +6,10 @@
  */
 import { A, C, entryOf, H, positionOf, R, recordBytes, S, SEGMENT_HEADER_BYTES, TABLE_ENTRIES } from "./layout.ts";
 import {
+  addRecord,
   bodyOf,
+  bodySum,
+  closeTail,
   copyAttempts,
   inspect,
   isOfChain,
@@ -15,11 +18,11 @@ import {
   linkNext,
   markTaken,
   nextOf,
+  openTail,
   type RecordHeader,
   readHeader,
   tailRoom,
   wholeLength,
-  writeRecord,
 } from "./record.ts";
 import { isChainSealed, isEntrySealed, sealChain } from "./seals.ts";
 import { countLive, entryWord, type Place, placeOf, rotate } from "./segments.ts";
@@ -108,12 +111,17 @@ function moveRecord(shard: Shard, position: number): void {
     return;
   }
   globalThis.crashPoint?.("move.begun");
-  const copy = writeRecord(shard, header, bodyOf(old));
-  if (copy === undefined) {
+  const tail = openTail(shard);
+  if (tail === undefined) {
     suspect(shard);
     return;
   }
-  const moved = positionOf(copy.entry, copy.at);
+  const moved = positionOf(tail.entry, tail.used);
+  const body = bodyOf(old);
+  addRecord(tail, header, body, bodySum(body));
+  closeTail(shard, tail, 1, bytes);
+  globalThis.crashPoint?.("move.counted");
+  const copy = placeOf(shard, moved) as Place;
   copyAttempts(old, copy);
   linkNext(copy, nextOf(old));
   globalThis.crashPoint?.("move.copied");
@@ -125,8 +133,6 @@ function moveRecord(shard: Shard, position: number): void {
   sealChain(words, slotWord(slot), chain);
   markTaken(old);
   globalThis.crashPoint?.("move.marked");
-  countLive(shard, copy.entry, 1, bytes);
-  globalThis.crashPoint?.("move.counted");
   countLive(shard, entryOf(position), -1, -bytes);
 }
 

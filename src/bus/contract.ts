@@ -69,6 +69,8 @@ export interface Lease {
   read(max: number, bytesMax?: number): Delivery[];
   /** Removes the `count` oldest messages: they have really been handed over. */
   ack(count: number): void;
+  /** `ack(count)` and then `read(max, bytesMax)`, at one take of the lock: for whoever reads on. */
+  ackAndRead(count: number, max: number, bytesMax?: number): Delivery[];
   depth(): number;
   release(): void;
 }

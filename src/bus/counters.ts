@@ -10,15 +10,11 @@ export function countOne(counts: Uint32Array, at: number): number {
   return Atomics.add(counts, at, 1);
 }
 
-/** An attempt to append. */
-export function countOutcome(
-  counts: Uint32Array,
-  { status, what }: { status: Appended["status"]; what?: string },
-): void {
-  if (status === "full") countOne(counts, what === "inbox" ? H.refusedInboxFull : H.refusedBusFull);
-  else if (status === "accepted") {
-    if (countOne(counts, H.accepted) === 0xffff_ffff) countOne(counts, H.acceptedHigh);
-  }
+/** Attempts to append. */
+export function countOutcome(counts: Uint32Array, { accepted, refusal }: Appended): void {
+  if (accepted > 0 && Atomics.add(counts, H.accepted, accepted) > 0xffff_ffff - accepted)
+    countOne(counts, H.acceptedHigh);
+  if (refusal?.status === "full") countOne(counts, refusal.what === "inbox" ? H.refusedInboxFull : H.refusedBusFull);
 }
 
 /** Of a 64-bit count whose halves are written one after the other. */

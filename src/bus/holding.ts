@@ -67,7 +67,7 @@ export class Holding implements Lease {
     withShard(shard, () => {
       if (!this.isOurs()) return;
       takeOldest(shard, slot, this.chain, 1, copy.inboxSequence);
-      const name = blobName(copy.body);
+      const name = typeof copy.body === "string" ? undefined : blobName(copy.body);
       if (name !== undefined) keepFile(shard, `blob-${name}`, `${this.dir}/blobs/${name}`);
       dirty(shard);
       setHeader(shard.index.words, H.damaged, (shard.index.words[H.damaged] as number) + 1);
@@ -93,14 +93,26 @@ export class Holding implements Lease {
     );
   }
 
+  ackAndRead(count: number, max: number, bytesMax = limits.inboxBytes): Delivery[] {
+    let left = count;
+    let blobs: Uint8Array[] = [];
+    const [copies = []] = readOldest(this.shard, () => {
+      // It may be asked to gather again, after a repair.
+      if (left > 0) blobs = this.take(left);
+      left = 0;
+      return [this.gather(max, bytesMax)];
+    });
+    dropTaken(this.dir, blobs);
+    return this.accept(copies) ?? this.read(max, bytesMax);
+  }
+
   /** Takes the `count` oldest off the bus. Under the lock; returns what names blobs that are to be dropped when it is free. */
   take(count: number): Uint8Array[] {
     const { shard, slot } = this;
     this.mend();
-    const upTo = this.handed[this.acknowledged + count - 1];
-    this.acknowledged += count;
     if (!this.isOurs()) return [];
-    const blobs = takeOldest(shard, slot, this.chain, count, upTo);
+    const blobs = takeOldest(shard, slot, this.chain, count, this.handed[this.acknowledged + count - 1]);
+    this.acknowledged += count;
     // A slot that nobody hosts is kept for its unread messages only.
     if (slotState(shard, slot) !== SLOT_HOSTED && slotState(shard, slot) !== SLOT_FREE) vacate(shard, slot);
     return blobs;

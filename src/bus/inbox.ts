@@ -3,18 +3,17 @@
  * side; checksums and unpacking come when it is free again, so that a reader keeps its senders waiting as little as it can.
  * Nobody outside the lock ever holds a position, and messages may be moved at any time.
  */
-import { A, C, type ChainNumber, entryOf, FLAG_BLOB, H, offsetOf, R, RECORD_HEADER_BYTES } from "./layout.ts";
+import { textOf } from "../os/text.ts";
+import { A, C, type ChainNumber, entryOf, FLAG_BLOB, H, offsetOf, R, RECORD_HEADER_BYTES, TAKEN } from "./layout.ts";
 import {
   attemptsOf,
   bodyOf,
-  checksum,
+  bodySum,
+  checksumWith,
   isLater,
   isNext,
   isOfChain,
-  lengthOf,
   markAttempt,
-  markTaken,
-  nextOf,
   wholeLength,
 } from "./record.ts";
 import { isChainSealed, sealChain, setHeader } from "./seals.ts";
@@ -24,8 +23,8 @@ import { chainWord, slotWord } from "./slots.ts";
 
 /** A record copied out of its segment. */
 export interface Copy {
-  readonly body: Uint8Array;
-  readonly isBlob: boolean;
+  /** Its text, or the reference to the blob that holds it. */
+  readonly body: string | Uint8Array;
   readonly sequence: number;
   readonly attempt: number;
   readonly charge: number;
@@ -36,16 +35,13 @@ export interface Copy {
 /** Records as they lay there, not yet checked. */
 export interface Gathered {
   readonly blocks: Uint8Array[];
-  /**
-   * `FIELDS` numbers for each record: its block, its byte offset in that, how often it has been handed over, and words of its
-   * header. An object for each, or a view of the words, would be most of what a long run leaves to the collector.
-   */
+  /** `FIELDS` numbers for each record: its block, its byte offset in that, and the bytes of its body, which are within it. */
   readonly records: number[];
   /** False where the chain does not lead from record to record as it was linked: after a repair it does. */
   readonly isSound: boolean;
 }
 
-const FIELDS = 9;
+const FIELDS = 3;
 
 /**
  * Copies the oldest records of a chain: at most `max`, and about `bytesMost` bytes but at least one. With `mark` each is
@@ -68,7 +64,7 @@ export function gather(
   let before = index[chainAt + C.taken] as number;
   const blocks: Uint8Array[] = [];
   const records: number[] = [];
-  let place: ReturnType<typeof placeOf>;
+  let place: Place | undefined;
   let from = 0;
   let to = 0;
   let charged = 0;
@@ -78,7 +74,7 @@ export function gather(
   };
   for (let n = 0; n < most; n++) {
     const at = offsetOf(position);
-    if (place === undefined || at !== to || entryOf(position) !== place.entry) {
+    if (place === undefined || leavesBlock(shard, place, at, to, position)) {
       endBlock();
       place = placeOf(shard, position);
       from = at;
@@ -100,17 +96,8 @@ export function gather(
     const charge = words[word + R.charge] as number;
     if (n > 0 && charged + charge > bytesMost) break;
     charged += charge;
-    records.push(
-      blocks.length,
-      at - from,
-      mark ? markAttempt(words, word) : attemptsOf(words[word + R.state] as number),
-      words[word + R.crc] as number,
-      words[word + R.bodyBytes] as number,
-      words[word + R.flags] as number,
-      words[word + R.senderSequence] as number,
-      charge,
-      before,
-    );
+    if (mark) markAttempt(words, word);
+    records.push(blocks.length, at - from, words[word + R.bodyBytes] as number);
     to = at + length;
     position = words[word + R.next] as number;
   }
@@ -122,19 +109,30 @@ export function gather(
 /** The records up to the first that fails its checksum. */
 function unpack({ blocks, records }: Gathered): Copy[] {
   const copies: Copy[] = [];
+  let number = -1;
+  let block: Uint8Array = new Uint8Array(0);
+  let words: Uint32Array = new Uint32Array(0);
   for (let n = 0; n < records.length; n += FIELDS) {
-    const block = blocks[records[n] as number] as Uint8Array;
+    if (records[n] !== number) {
+      number = records[n] as number;
+      block = blocks[number] as Uint8Array;
+      words = new Uint32Array(block.buffer);
+    }
     const at = records[n + 1] as number;
-    const bodyBytes = records[n + 4] as number;
-    if (checksum(block, at, bodyBytes) !== records[n + 3]) break;
-    const bodyAt = at + RECORD_HEADER_BYTES;
+    const word = at >>> 2;
+    const from = at + RECORD_HEADER_BYTES;
+    const to = from + (records[n + 2] as number);
+    const isBlob = ((words[word + R.flags] as number) & FLAG_BLOB) !== 0;
+    const body = isBlob ? block.subarray(from, to) : textOf(block, from, to);
+    // A text of as many characters as bytes has the sum of its bytes, or they were no text; of others the bytes are asked.
+    const sum = bodySum(body.length === to - from ? body : block.subarray(from, to));
+    if (checksumWith(words, word, sum) !== words[word + R.checksum]) break;
     copies.push({
-      body: block.subarray(bodyAt, bodyAt + bodyBytes),
-      isBlob: ((records[n + 5] as number) & FLAG_BLOB) !== 0,
-      sequence: records[n + 6] as number,
-      attempt: records[n + 2] as number,
-      charge: records[n + 7] as number,
-      inboxSequence: records[n + 8] as number,
+      body,
+      sequence: words[word + R.senderSequence] as number,
+      attempt: attemptsOf(words[word + R.state] as number),
+      charge: words[word + R.charge] as number,
+      inboxSequence: words[word + R.inboxSequence] as number,
     });
   }
   return copies;
@@ -160,32 +158,52 @@ export function readOldest(
   return all.map(({ copies }) => copies);
 }
 
-/** The oldest records of a chain, at most `count`; undefined where it does not lead from one to the next. */
-function oldest(shard: Shard, slot: number, chain: ChainNumber, count: number): Place[] | undefined {
-  const { words } = shard.index;
-  if (!isClean(shard) || !isChainSealed(words, slotWord(slot), chain)) return undefined;
-  const chainAt = chainWord(slot, chain);
-  const generation = words[slotWord(slot) + A.generation] as number;
-  const most = Math.min(count, words[chainAt + C.depth] as number);
-  const places: Place[] = [];
-  let position = words[chainAt + C.head] as number;
-  let before = words[chainAt + C.taken] as number;
-  for (let n = 0; n < most; n++) {
-    const place = placeOf(shard, position);
-    if (
-      place === undefined ||
-      wholeLength(place.words, place.at, shard.segmentBytes) === 0 ||
-      !isOfChain(place.words, place.word, slot, chain, generation) ||
-      !isNext(place.words, place.word, before)
-    ) {
-      return undefined;
-    }
-    before = place.words[place.word + R.inboxSequence] as number;
-    places.push(place);
-    position = nextOf(place);
-  }
-  return places;
+/** The oldest records of a chain: how many, and of the last one where the next begins and its place in the inbox. */
+interface Oldest {
+  readonly count: number;
+  readonly next: number;
+  readonly taken: number;
 }
+
+/** At most `count`, none later than `upTo`; undefined where the chain does not lead from one to the next. */
+function oldest(
+  shard: Shard,
+  slot: number,
+  chain: ChainNumber,
+  count: number,
+  upTo: number | undefined,
+): Oldest | undefined {
+  const index = shard.index.words;
+  if (!isClean(shard) || !isChainSealed(index, slotWord(slot), chain)) return undefined;
+  const chainAt = chainWord(slot, chain);
+  const generation = index[slotWord(slot) + A.generation] as number;
+  const most = Math.min(count, index[chainAt + C.depth] as number);
+  let position = index[chainAt + C.head] as number;
+  let before = index[chainAt + C.taken] as number;
+  let place: Place | undefined;
+  let end = 0;
+  let n = 0;
+  for (; n < most; n++) {
+    const at = offsetOf(position);
+    if (place === undefined || leavesBlock(shard, place, at, end, position)) place = placeOf(shard, position);
+    if (place === undefined) return undefined;
+    const { words } = place;
+    const word = at >>> 2;
+    const length = wholeLength(words, at, shard.segmentBytes);
+    if (length === 0 || !isOfChain(words, word, slot, chain, generation) || !isNext(words, word, before))
+      return undefined;
+    const sequence = words[word + R.inboxSequence] as number;
+    if (upTo !== undefined && isLater(sequence, upTo)) break;
+    before = sequence;
+    end = at + length;
+    position = words[word + R.next] as number;
+  }
+  return { count: n, next: position, taken: before };
+}
+
+/** Whether a record does not lie directly behind the one that ends at `end`. */
+const leavesBlock = (shard: Shard, place: Place, at: number, end: number, position: number): boolean =>
+  at !== end || at >= shard.segmentBytes || entryOf(position) !== place.entry;
 
 /**
  * Takes the `count` oldest records of a chain off the bus; none later than inbox sequence `upTo`, where that is known: a
@@ -200,54 +218,59 @@ export function takeOldest(
   count: number,
   upTo: number | undefined,
 ): Uint8Array[] {
-  let places = oldest(shard, slot, chain, count);
-  if (places === undefined) {
+  let found = oldest(shard, slot, chain, count, upTo);
+  if (found === undefined) {
     repair(shard);
-    places = oldest(shard, slot, chain, count) ?? [];
+    found = oldest(shard, slot, chain, count, upTo);
   }
-  const sequenceOf = (place: Place): number => place.words[place.word + R.inboxSequence] as number;
-  while (upTo !== undefined && places.length > 0 && isLater(sequenceOf(places[places.length - 1] as Place), upTo))
-    places.pop();
-  const last = places[places.length - 1];
-  if (last === undefined) return [];
+  if (found === undefined || found.count === 0) return [];
   const blobs: Uint8Array[] = [];
   const { words } = shard.index;
   const chainAt = chainWord(slot, chain);
-  const head = nextOf(last);
-  const taken = sequenceOf(last);
   let charged = 0;
   /** Taken of each segment: its table entry, records, bytes. */
   const perSegment: [entry: number, records: number, bytes: number][] = [];
-  let segment: [entry: number, records: number, bytes: number] | undefined;
+  let segment: [entry: number, records: number, bytes: number] = [-1, 0, 0];
+  let place: Place | undefined;
+  let end = 0;
+  let position = words[chainAt + C.head] as number;
   globalThis.crashPoint?.("take.begun");
   dirty(shard);
   globalThis.crashPoint?.("take.dirty");
-  for (const place of places) {
-    const charge = place.words[place.word + R.charge] as number;
+  for (let n = 0; n < found.count; n++) {
+    const at = offsetOf(position);
+    if (place === undefined || leavesBlock(shard, place, at, end, position)) {
+      place = placeOf(shard, position) as Place;
+      if (place.entry !== segment[0]) {
+        segment = [place.entry, 0, 0];
+        perSegment.push(segment);
+      }
+    }
+    const word = at >>> 2;
+    const charge = place.words[word + R.charge] as number;
     charged += charge;
-    if (((place.words[place.word + R.flags] as number) & FLAG_BLOB) !== 0) {
-      blobs.push(bodyOf(place).slice());
+    if (((place.words[word + R.flags] as number) & FLAG_BLOB) !== 0) {
+      blobs.push(bodyOf({ ...place, at, word }).slice());
       setHeader(words, H.blobBytes, Math.max(0, (words[H.blobBytes] as number) - charge));
     }
-    markTaken(place);
+    Atomics.or(place.words, word + R.state, TAKEN);
     globalThis.crashPoint?.("take.marked");
-    if (segment?.[0] !== place.entry) {
-      segment = [place.entry, 0, 0];
-      perSegment.push(segment);
-    }
+    const length = Atomics.load(place.words, word + R.commit);
     segment[1]++;
-    segment[2] += lengthOf(place);
+    segment[2] += length;
+    end = at + length;
+    position = place.words[word + R.next] as number;
   }
-  const depth = (words[chainAt + C.depth] as number) - places.length;
+  const depth = (words[chainAt + C.depth] as number) - found.count;
   if (chain === 0) {
     const bytesAt = slotWord(slot) + A.bytes;
     words[bytesAt] = depth === 0 ? 0 : Math.max(0, (words[bytesAt] as number) - charged);
   }
-  words[chainAt + C.head] = depth === 0 ? 0 : head;
+  words[chainAt + C.head] = depth === 0 ? 0 : found.next;
   if (depth === 0) words[chainAt + C.tail] = 0;
   globalThis.crashPoint?.("take.head_moved");
   // With nothing unread everything is taken, what was sent and then lost as well.
-  words[chainAt + C.taken] = depth === 0 ? (words[chainAt + C.sequence] as number) : taken;
+  words[chainAt + C.taken] = depth === 0 ? (words[chainAt + C.sequence] as number) : found.taken;
   Atomics.store(words, chainAt + C.depth, depth);
   globalThis.crashPoint?.("take.shallow");
   sealChain(words, slotWord(slot), chain);

@@ -10,7 +10,7 @@
  *            +32     records, one after the other, 8-byte aligned, then zeros to the end
  *
  * record     word 0  commit   0 nothing here yet · IN_PROGRESS | bytes · bytes = committed
- *            word 1  crc32 of everything from word 4 to the end of the body
+ *            word 1  checksum: crc32 of the body, plus the sum of words 4 to 13 as seals have it
  *            word 2  next     position of the inbox's next record (mutable)
  *            word 3  state    bits 0–15 all set: taken · bits 16–30 attempts · bit 31: records before it are lost (mutable)
  *            word 4  slot << 1 | chain
@@ -34,7 +34,7 @@ import { limits } from "../limits.ts";
 
 export const MAGIC_INDEX = 0x494e_4643; // "CFNI"
 export const MAGIC_SEGMENT = 0x534e_4643; // "CFNS"
-export const LAYOUT = 2;
+export const LAYOUT = 3;
 
 /** Words of the index header. */
 export const H = {
@@ -134,7 +134,7 @@ export const SEGMENT_HEADER_BYTES = 32;
 /** Words of a record. */
 export const R = {
   commit: 0,
-  crc: 1,
+  checksum: 1,
   next: 2,
   state: 3,
   inbox: 4,
@@ -146,10 +146,10 @@ export const R = {
   bodyBytes: 10,
   flags: 11,
   charge: 12,
+  zero: 13,
 } as const;
 
 export const RECORD_HEADER_BYTES = 56;
-export const RECORD_CRC_BYTE = 16;
 export const IN_PROGRESS = 0x8000_0000;
 /** Sixteen bits for one: what is left of it after damage to a byte still says which it was. */
 export const TAKEN = 0xffff;

@@ -3,6 +3,7 @@
  * everything else of it is in place.
  */
 import { assert } from "../assert.ts";
+import { writeText } from "../os/text.ts";
 import {
   ATTEMPT,
   ATTEMPTS_MOST,
@@ -12,13 +13,12 @@ import {
   IN_PROGRESS,
   NOBODY,
   R,
-  RECORD_CRC_BYTE,
   RECORD_HEADER_BYTES,
   recordBytes,
   S,
   TAKEN,
 } from "./layout.ts";
-import { isEntrySealed, sealEntry } from "./seals.ts";
+import { isEntrySealed, recordSum, sealEntry } from "./seals.ts";
 import { entryWord, type Place, segmentAt } from "./segments.ts";
 import type { Shard } from "./shard.ts";
 
@@ -34,9 +34,17 @@ export interface RecordHeader {
   readonly charge: number;
 }
 
-/** Of the record at `at`: what follows the words that change. */
-export const checksum = (bytes: Uint8Array, at: number, bodyBytes: number): number =>
-  Bun.hash.crc32(bytes.subarray(at + RECORD_CRC_BYTE, at + RECORD_HEADER_BYTES + bodyBytes));
+/** Of a body, as the checksum of its record has it. */
+export const bodySum = (body: string | Uint8Array): number => Bun.hash.crc32(body);
+
+/** Of the record at `at`, whose body has this sum: of what does not change in it. */
+export const checksumWith = (words: Uint32Array, word: number, sum: number): number =>
+  (sum + recordSum(words, word + R.inbox)) >>> 0;
+
+function checksum({ words, bytes, at, word }: Place, bodyBytes: number): number {
+  const bodyAt = at + RECORD_HEADER_BYTES;
+  return checksumWith(words, word, bodySum(bytes.subarray(bodyAt, bodyAt + bodyBytes)));
+}
 
 /** Bytes left in the tail segment. */
 export function tailRoom(shard: Shard): number {
@@ -44,33 +52,44 @@ export function tailRoom(shard: Shard): number {
   return tail < 0 ? 0 : shard.segmentBytes - (shard.index.words[entryWord(tail) + S.used] as number);
 }
 
-const encoder = new TextEncoder();
-
 /** The most bytes that a body may take: a UTF-16 unit becomes at most three bytes. */
-export const bodyBound = (body: string | Uint8Array): number =>
-  typeof body === "string" ? body.length * 3 : body.length;
+const bodyBound = (body: string | Uint8Array): number => (typeof body === "string" ? body.length * 3 : body.length);
 
-/**
- * Writes and commits a record at the tail, which has room for it; a text is encoded in place. Links and counts are the
- * caller's. Between `dirty` and `clean`: a death before the commit leaves nothing, one after it leaves a whole record that
- * the rebuild finds. `charge` 0 stands for the body's own length. Undefined where the tail is not what it was: nothing has
- * been written then.
- */
-export function writeRecord(shard: Shard, header: RecordHeader, body: string | Uint8Array): Place | undefined {
+/** The most bytes that a record of this body may take. */
+export const recordBound = (body: string | Uint8Array): number => recordBytes(bodyBound(body));
+
+/** The tail segment while records are added to it; `used` is how far it is filled. */
+export interface OpenTail {
+  readonly words: Uint32Array;
+  readonly bytes: Uint8Array;
+  readonly entry: number;
+  used: number;
+}
+
+/** Undefined where it is not as it was written. */
+export function openTail(shard: Shard): OpenTail | undefined {
   const entry = (shard.index.words[H.tail] as number) - 1;
-  const usedAt = entryWord(entry) + S.used;
-  const at = shard.index.words[usedAt] as number;
-  const bound = recordBytes(bodyBound(body));
   const segment = segmentAt(shard, entry);
   if (segment === undefined || !isEntrySealed(shard.index.words, entryWord(entry))) return undefined;
-  assert(at + bound <= shard.segmentBytes, "the tail segment has room for the record");
   const { words, bytes } = segment.mapping;
+  return { words, bytes, entry, used: shard.index.words[entryWord(entry) + S.used] as number };
+}
+
+/**
+ * Writes and commits a record at the tail, which has room for it; a text is encoded in place. `sum` is `bodySum(body)`. Links and
+ * counts are the caller's. Between `dirty` and `clean`: a death before the commit leaves nothing, one after it leaves a whole
+ * record that the rebuild finds. `charge` 0 stands for the body's own length. Returns the record's length.
+ */
+export function addRecord(tail: OpenTail, header: RecordHeader, body: string | Uint8Array, sum: number): number {
+  const { words, bytes, used: at } = tail;
+  const bound = recordBound(body);
+  assert(at + bound <= bytes.length, "the tail segment has room for the record");
   const word = at >>> 2;
   Atomics.store(words, word + R.commit, (IN_PROGRESS | bound) >>> 0);
   globalThis.crashPoint?.("record.begun");
   const bodyAt = at + RECORD_HEADER_BYTES;
   let written = body.length;
-  if (typeof body === "string") written = encoder.encodeInto(body, bytes.subarray(bodyAt, at + bound)).written;
+  if (typeof body === "string") written = writeText(bytes, bodyAt, bound - RECORD_HEADER_BYTES, body);
   else bytes.set(body, bodyAt);
   globalThis.crashPoint?.("record.filled");
   const length = recordBytes(written);
@@ -85,14 +104,26 @@ export function writeRecord(shard: Shard, header: RecordHeader, body: string | U
   words[word + R.bodyBytes] = written;
   words[word + R.flags] = header.flags;
   words[word + R.charge] = header.charge === 0 ? written : header.charge;
-  words[word + 13] = 0;
-  words[word + R.crc] = checksum(bytes, at, written);
+  words[word + R.zero] = 0;
+  // The sum of a text is that of its bytes where each character is one; of others it is taken from what was written.
+  const isPlain = written === body.length;
+  const bodysSum = isPlain ? sum : bodySum(bytes.subarray(bodyAt, bodyAt + written));
+  words[word + R.checksum] = checksumWith(words, word, bodysSum);
   globalThis.crashPoint?.("record.uncommitted");
   Atomics.store(words, word + R.commit, length);
   globalThis.crashPoint?.("record.committed");
-  shard.index.words[usedAt] = at + length;
-  sealEntry(shard.index.words, entryWord(entry));
-  return { words, bytes, at, word, entry };
+  tail.used = at + length;
+  return length;
+}
+
+/** Counts what has been added: so many records, that are unread, of so many bytes. */
+export function closeTail(shard: Shard, { entry, used }: OpenTail, records: number, recordsBytes: number): void {
+  const { words } = shard.index;
+  const at = entryWord(entry);
+  words[at + S.used] = used;
+  words[at + S.live] = (words[at + S.live] as number) + records;
+  words[at + S.liveBytes] = (words[at + S.liveBytes] as number) + recordsBytes;
+  sealEntry(words, at);
 }
 
 /** Length of the record committed at `at`, by its words alone; 0 where there is none. */
@@ -106,14 +137,14 @@ export function wholeLength(words: Uint32Array, at: number, segmentBytes: number
 export type Found = "nothing" | "in_progress" | "broken" | "whole";
 
 export function inspect(place: Place, segmentBytes: number): Found {
-  const { words, bytes, at, word } = place;
+  const { words, at, word } = place;
   const commit = Atomics.load(words, word + R.commit);
   if (commit === 0) return "nothing";
   const length = commit & ~IN_PROGRESS;
   if (length < RECORD_HEADER_BYTES || length % 8 !== 0 || at + length > segmentBytes) return "broken";
   if (commit >= IN_PROGRESS) return "in_progress";
   if (wholeLength(words, at, segmentBytes) === 0) return "broken";
-  return checksum(bytes, at, words[word + R.bodyBytes] as number) === words[word + R.crc] ? "whole" : "broken";
+  return checksum(place, words[word + R.bodyBytes] as number) === words[word + R.checksum] ? "whole" : "broken";
 }
 
 /**
@@ -143,10 +174,11 @@ export function isNext(words: Uint32Array, word: number, before: number): boolea
 }
 
 /** Commits a record that is whole but for its commit word: its writer died on the last store, or the word was hit. */
-export function rollForward({ words, bytes, at, word }: Place, segmentBytes: number): boolean {
+export function rollForward(place: Place, segmentBytes: number): boolean {
+  const { words, at, word } = place;
   const bodyBytes = words[word + R.bodyBytes] as number;
   const length = recordBytes(bodyBytes);
-  if (bodyBytes > segmentBytes || at + length > segmentBytes || checksum(bytes, at, bodyBytes) !== words[word + R.crc])
+  if (bodyBytes > segmentBytes || at + length > segmentBytes || checksum(place, bodyBytes) !== words[word + R.checksum])
     return false;
   Atomics.store(words, word + R.commit, length);
   return true;
@@ -155,18 +187,19 @@ export function rollForward({ words, bytes, at, word }: Place, segmentBytes: num
 /** Zeros, the commit word last: until then the record is still in progress for whoever comes next. */
 export function erase(place: Place): void {
   const length = lengthOf(place);
-  place.words.fill(0, place.word + R.crc, place.word + length / 4);
+  place.words.fill(0, place.word + R.checksum, place.word + length / 4);
   Atomics.store(place.words, place.word + R.commit, 0);
 }
 
 /** Makes one record of nobody of `length` bytes, so that whoever walks the segment steps over them. */
-export function fillGap({ words, bytes, at, word }: Place, length: number): void {
+export function fillGap(place: Place, length: number): void {
+  const { words, word } = place;
   Atomics.store(words, word + R.commit, (IN_PROGRESS | length) >>> 0);
-  words.fill(0, word + R.crc, word + length / 4);
+  words.fill(0, word + R.checksum, word + length / 4);
   words[word + R.state] = TAKEN;
   words[word + R.inbox] = NOBODY;
   words[word + R.bodyBytes] = length - RECORD_HEADER_BYTES;
-  words[word + R.crc] = checksum(bytes, at, length - RECORD_HEADER_BYTES);
+  words[word + R.checksum] = checksum(place, length - RECORD_HEADER_BYTES);
   Atomics.store(words, word + R.commit, length);
 }
 
@@ -226,11 +259,9 @@ export function markLoss(place: Place, isLost: boolean): void {
 /** How often a record with this state has been handed over. */
 export const attemptsOf = (state: number): number => (state >>> 16) & ATTEMPTS_MOST;
 
-/** Counts one more hand-over of the record; returns how many there have been, this one included. */
-export function markAttempt(words: Uint32Array, word: number): number {
-  const before = attemptsOf(Atomics.load(words, word + R.state));
-  if (before < ATTEMPTS_MOST) Atomics.add(words, word + R.state, ATTEMPT);
-  return before + 1;
+/** Counts one more hand-over of the record. */
+export function markAttempt(words: Uint32Array, word: number): void {
+  if (attemptsOf(Atomics.load(words, word + R.state)) < ATTEMPTS_MOST) Atomics.add(words, word + R.state, ATTEMPT);
 }
 
 /** A moved record has been handed over as often as the original. */

@@ -1,6 +1,6 @@
 /**
  * Seals: a word beside the words that it guards, so that damage to the index or the pairs table is found where those words
- * are used, and not believed. Records have a checksum of their own.
+ * are used, and not believed. Records have a checksum of their own, of which such a sum is a part.
  *
  * A seal is a constant plus the sum of the words, each mixed and times an odd number of its own: a change of any one word
  * changes it, and a change of several goes unseen about once in 2^32. So it costs one multiplication a word to check. Words
@@ -10,7 +10,7 @@
  * Seals hold while `dirty` is CLEAN. A death in the middle of a change leaves some untrue, which the rebuild expects.
  */
 import { assert } from "../assert.ts";
-import { A, C, type ChainNumber, H, PAIR_SEAL, S, SLOT_BYTES, SLOT_ID_BYTE, SLOTS_BYTE } from "./layout.ts";
+import { A, C, type ChainNumber, H, PAIR_SEAL, R, S, SLOT_BYTES, SLOT_ID_BYTE, SLOTS_BYTE } from "./layout.ts";
 import type { Shard } from "./shard.ts";
 
 const CONSTANT = 0x5ea1_5ea1;
@@ -102,6 +102,19 @@ export const isChainSealed = (words: Uint32Array, at: number, chain: ChainNumber
 export function sealChain(words: Uint32Array, at: number, chain: ChainNumber): void {
   words[at + A.chain + chain * C.words + C.seal] = chainSum(words, at, chain);
 }
+
+/** Of the words of a record's header that do not change; `at` is the first of them. Its checksum is this and the body's. */
+export const recordSum = (words: Uint32Array, at: number): number =>
+  (sumOfFour(words, at) +
+    term(words[at + 4] as number, WEIGHT_4) +
+    term(words[at + 5] as number, WEIGHT_5) +
+    term(words[at + 6] as number, WEIGHT_6) +
+    term(words[at + 7] as number, WEIGHT_7) +
+    term(words[at + 8] as number, WEIGHT_8) +
+    term(words[at + 9] as number, WEIGHT_9)) |
+  0;
+
+assert(R.zero - R.inbox === 9, "the sum of a record is of ten words");
 
 const standingSum = (words: Uint32Array, at: number): number =>
   (CONSTANT +

@@ -18,6 +18,7 @@ import { groupBy } from "./groups.ts";
 import { CHAIN, CLOSED, FLAG_BLOB, H } from "./layout.ts";
 import { type PairKey, pairKey } from "./pairs.ts";
 import { Rates } from "./rates.ts";
+import { bodySum } from "./record.ts";
 import { isChainSealed } from "./seals.ts";
 import { blobFits } from "./segments.ts";
 import { isClean, type Shard, withShard } from "./shard.ts";
@@ -35,49 +36,44 @@ interface Route {
 
 const ROUTES_KEPT = 50_000;
 /** A draft made ready: encoded, its large body stored. */
-interface Prepared {
+interface Prepared extends Parcel {
   readonly msgId: string;
-  readonly parcel: Parcel;
   readonly shard: Shard;
+  /** Its place in the batch. */
+  readonly at: number;
 }
 
-let scratch = new Uint8Array(0);
+const chainOf = ({ to, chain }: Parcel): string => `${to} ${chain}`;
 
-/** Encodes the texts of a batch in one call, which costs less than one for each, before any lock is held. */
-function encodeTogether(all: readonly (Prepared | undefined)[]): void {
-  let text = "";
-  for (let at = 0; at < all.length; at++) {
-    const body = all[at]?.parcel.body;
-    if (typeof body === "string") text += body;
+/** Where the row that begins at `from` ends: the same chain of one sender's messages, which the bus numbers. */
+function endOfRow(all: readonly Parcel[], from: number): number {
+  const { key, chain, sequence } = all[from] as Parcel;
+  let end = from + 1;
+  if (sequence !== 0) return end;
+  for (; end < all.length; end++) {
+    const next = all[end] as Parcel;
+    if (next.key !== key || next.chain !== chain || next.sequence !== 0) break;
   }
-  if (text.length > limits.batchEncodeBytes) return;
-  if (scratch.length < text.length) scratch = new Uint8Array(text.length);
-  // Only where a character is a byte is it known where each text ends; others are encoded one by one.
-  const { read, written } = encoder.encodeInto(text, scratch);
-  if (read < text.length || written !== text.length) return;
-  let from = 0;
-  for (let at = 0; at < all.length; at++) {
-    const parcel = all[at]?.parcel;
-    if (typeof parcel?.body !== "string") continue;
-    const to = from + parcel.body.length;
-    parcel.body = scratch.subarray(from, to);
-    from = to;
-  }
+  return end;
 }
 
-/** Appends those at `group`, and after one refusal nothing more to that chain: a retry of it would come too late. */
-function appendInOrder(shard: Shard, group: readonly number[], all: readonly Prepared[]): Appended[] {
+/** Appends all, row by row, and after one refusal nothing more to that chain: a retry of it would come too late. */
+function appendInOrder(shard: Shard, all: readonly Parcel[]): Appended[] {
   const refused = new Map<string, Appended>();
-  const chainOf = ({ to, chain }: Parcel): string => `${to} ${chain}`;
+  const rows: Appended[] = [];
   globalThis.crashPoint?.("batch.locked");
-  return group.map((at) => {
-    const { parcel } = all[at] as Prepared;
-    const before = refused.size === 0 ? undefined : refused.get(chainOf(parcel));
-    const outcome = before ?? append(shard, parcel);
+  for (let from = 0, end = 0; from < all.length; ) {
+    if (from >= end) end = endOfRow(all, from);
+    const first = all[from] as Parcel;
+    const before = refused.size === 0 ? undefined : refused.get(chainOf(first));
+    const outcome = before ?? append(shard, all, from, end);
     globalThis.crashPoint?.("batch.between");
-    if (outcome.status === "full" || outcome.status === "gap") refused.set(chainOf(parcel), outcome);
-    return outcome;
-  });
+    const { accepted, refusal } = outcome;
+    if (refusal?.status === "full" || refusal?.status === "gap") refused.set(chainOf(first), outcome);
+    rows.push(outcome);
+    from += refusal === undefined ? accepted : 1;
+  }
+  return rows;
 }
 
 /**
@@ -109,50 +105,54 @@ export class Sending {
   }
 
   send(draft: Draft): Sent {
-    const prepared = this.prepare(draft, unixSeconds());
-    if (!("parcel" in prepared)) return prepared;
-    const appended = withShard(prepared.shard, () => append(prepared.shard, prepared.parcel));
+    const prepared = this.prepare(draft, unixSeconds(), 0, 0);
+    if ("status" in prepared) return prepared;
+    const { shard } = prepared;
+    const appended = withShard(shard, () => append(shard, [prepared], 0, 1));
     globalThis.crashPoint?.("send.unlocked");
-    return this.finish(prepared, appended);
+    this.ring(appended);
+    return this.outcome(prepared, appended, appended.sequence);
   }
 
   sendBatch(drafts: readonly Draft[]): Sent[] {
     const outcomes = new Array<Sent | undefined>(drafts.length).fill(undefined);
     const now = unixSeconds();
-    const all: (Prepared | undefined)[] = [];
+    const all: Prepared[] = [];
     // One may be refused here already: then so is what follows it to the same chain.
     const refused = new Map<string, Sent>();
-    const chainOf = ({ to, chain }: Draft): string => `${to} ${chain ?? "data"}`;
+    const chainOfDraft = ({ to, chain }: Draft): string => `${to} ${chain ?? "data"}`;
     const ahead = new Map<string, number>();
     for (let at = 0; at < drafts.length; at++) {
       const draft = drafts[at] as Draft;
-      const before = refused.size === 0 ? undefined : refused.get(chainOf(draft));
+      const before = refused.size === 0 ? undefined : refused.get(chainOfDraft(draft));
       const others = ahead.get(draft.to) ?? 0;
-      const prepared = before ?? this.prepare(draft, now, others);
+      const prepared = before ?? this.prepare(draft, now, at, others);
       if (draft.chain !== "control") ahead.set(draft.to, others + 1);
-      if ("parcel" in prepared) all.push(prepared);
-      else {
-        refused.set(chainOf(draft), prepared);
+      if ("status" in prepared) {
+        refused.set(chainOfDraft(draft), prepared);
         outcomes[at] = prepared;
-        all.push(undefined);
-      }
+      } else all.push(prepared);
     }
-    encodeTogether(all);
     globalThis.crashPoint?.("batch.encoded");
-    for (const [shard, group] of groupBy(all, (one) => one?.shard)) {
-      const appended = withShard(shard, () => appendInOrder(shard, group, all as readonly Prepared[]));
+    for (const [shard, places] of groupBy(all, (one) => one.shard)) {
+      const group = places.length === all.length ? all : places.map((place) => all[place] as Prepared);
+      const rows = withShard(shard, () => appendInOrder(shard, group));
       globalThis.crashPoint?.("batch.unlocked");
-      for (let n = 0; n < group.length; n++) {
-        const at = group[n] as number;
-        outcomes[at] = this.finish(all[at] as Prepared, appended[n] as Appended);
+      let n = 0;
+      for (const row of rows) {
+        this.ring(row);
+        for (let behind = Math.max(row.accepted, 1) - 1; behind >= 0; behind--) {
+          const one = group[n++] as Prepared;
+          outcomes[one.at] = this.outcome(one, row, row.sequence - behind);
+        }
       }
     }
     globalThis.crashPoint?.("batch.rung");
     return outcomes as Sent[];
   }
 
-  /** `ahead`: how many data messages to the same inbox go before it. */
-  private prepare(draft: Draft, now: number, ahead = 0): Prepared | Sent {
+  /** `at`: its place in the batch; `ahead`: how many data messages of that go before it to the same inbox. */
+  private prepare(draft: Draft, now: number, at: number, ahead: number): Prepared | Sent {
     const { shard, key } = this.route(draft.from, draft.to);
     if (!mayHaveRoom(shard, draft, ahead)) {
       countOne(shard.index.words, H.refusedInboxFull);
@@ -166,21 +166,24 @@ export class Sending {
     const msgId = draft.msgId ?? nextId(draft.from);
     const text = encodeMessage(draft, msgId, draft.timestamp ?? now);
     const { to } = draft;
-    const chain = CHAIN[draft.chain ?? "data"];
+    const chain = draft.chain === "control" ? CHAIN.control : CHAIN.data;
     const sequence = draft.sequence ?? 0;
     const { late } = this;
     if (text.length * 3 <= limits.recordBytes) {
-      return { msgId, shard, parcel: { to, chain, key, sequence, late, body: text, flags: 0, charge: 0 } };
+      // The sum is taken here and not under the lock.
+      const sum = bodySum(text);
+      return { msgId, shard, at, to, chain, key, sequence, late, body: text, sum, flags: 0, charge: 0 };
     }
     const body = encoder.encode(text);
     assert(body.length <= limits.batchLineBytes, "a payload's size is validated at the edge");
     if (body.length <= limits.recordBytes) {
-      return { msgId, shard, parcel: { to, chain, key, sequence, late, body, flags: 0, charge: 0 } };
+      return { msgId, shard, at, to, chain, key, sequence, late, body, sum: bodySum(body), flags: 0, charge: 0 };
     }
     const stored = blobFits(shard, body.length) ? storeBlob(this.dir, body) : 0;
     if (typeof stored === "number") return { status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` };
+    const sum = bodySum(stored);
     const charge = body.length;
-    return { msgId, shard, parcel: { to, chain, key, sequence, late, body: stored, flags: FLAG_BLOB, charge } };
+    return { msgId, shard, at, to, chain, key, sequence, late, body: stored, sum, flags: FLAG_BLOB, charge };
   }
 
   private route(from: string, to: string): Route {
@@ -197,15 +200,16 @@ export class Sending {
     return route;
   }
 
-  private finish({ msgId, parcel }: Prepared, appended: Appended): Sent {
-    if (appended.status === "accepted") {
-      if (appended.bell !== 0) this.ringer.ring(appended.bell);
-      globalThis.crashPoint?.("send.rung");
-      return { status: "accepted", msgId, sequence: appended.sequence };
-    }
-    if (typeof parcel.body !== "string" && parcel.flags !== 0) dropBlob(this.dir, parcel.body);
-    if (appended.status === "duplicate") return { status: "duplicate", msgId, sequence: appended.sequence };
-    if (appended.status === "gone") return { status: "gone", to: parcel.to };
-    return appended;
+  private ring({ bell }: Appended): void {
+    if (bell !== 0) this.ringer.ring(bell);
+    globalThis.crashPoint?.("send.rung");
+  }
+
+  private outcome({ msgId, to, body, flags }: Prepared, { refusal }: Appended, sequence: number): Sent {
+    if (refusal === undefined) return { status: "accepted", msgId, sequence };
+    if (typeof body !== "string" && flags !== 0) dropBlob(this.dir, body);
+    if (refusal.status === "duplicate") return { status: "duplicate", msgId, sequence: refusal.sequence };
+    if (refusal.status === "gone") return { status: "gone", to };
+    return refusal;
   }
 }

@@ -4,10 +4,22 @@
  */
 import { isAgentId } from "./message.ts";
 
+const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
+
 /** A source of ids; `nonce` must be unique to the process. */
 export function messageIds(nonce: string): (from: string) => string {
   let count = 0;
-  return (from) => `${from}.${nonce}${(count++).toString(36)}`;
+  let sender = "";
+  let stem = "";
+  return (from) => {
+    const digit = count % DIGITS.length;
+    if (digit === 0 || from !== sender) {
+      sender = from;
+      stem = `${from}.${nonce}${Math.floor(count / DIGITS.length).toString(36)}`;
+    }
+    count++;
+    return stem + DIGITS[digit];
+  };
 }
 
 /** The sender that a message id names; undefined if it is no message id. */

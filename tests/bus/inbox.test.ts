@@ -74,3 +74,47 @@ test("a message that was damaged where it lies is never handed over, and the dam
     },
     { shards: 1 },
   ));
+
+test("what is acknowledged while more is read is gone, and what is read then is there until it is acknowledged", () =>
+  withOpenBus(
+    (bus) => {
+      bus.register({ id: "w", role: "worker" });
+      const payloads = Array.from({ length: 10 }, (_, n) => (n === 1 ? "blob".repeat(10_000) : n));
+      bus.sendBatch(payloads.map((payload) => ({ from: "a", to: "w", type: "t", payload })));
+      const lease = bus.lease("w", "data") as Lease;
+      const payloadsOf = (read: ReturnType<Lease["read"]>) => read.map(({ message }) => message.payload);
+      expect(payloadsOf(lease.read(3))).toEqual(payloads.slice(0, 3));
+      // Less than was read: the rest is handed over again.
+      const [again, ...others] = lease.ackAndRead(2, 4);
+      expect(again?.message).toMatchObject({ payload: 2, attempt: 2 });
+      expect(payloadsOf(others)).toEqual(payloads.slice(3, 6));
+      expect(lease.depth()).toBe(8);
+      expect(payloadsOf(lease.ackAndRead(4, 100))).toEqual(payloads.slice(6));
+      expect(lease.ackAndRead(4, 100)).toEqual([]);
+      expect(lease.depth()).toBe(0);
+    },
+    { shards: 1 },
+  ));
+
+test("rows of messages that fill several segments are whole and in order, in any script", () =>
+  withOpenBus(
+    (bus) => {
+      for (const id of ["v", "w"]) bus.register({ id, role: "worker" });
+      const letters = ["x", "é", "日", "😀", "\ud800", "\u0000", '"\\'];
+      const sentTo = { v: [] as string[], w: [] as string[] };
+      const drafts = Array.from({ length: 700 }, (_, n) => {
+        const to = n % 90 < 80 ? "w" : "v";
+        const payload = `${n}${(letters[n % letters.length] as string).repeat(n)}`;
+        sentTo[to].push(payload);
+        return { from: "a", to, type: "t", payload };
+      });
+      expect(bus.sendBatch(drafts).filter(({ status }) => status !== "accepted")).toEqual([]);
+      for (const to of ["v", "w"] as const) {
+        const read = (bus.lease(to, "data") as Lease).read(1000);
+        expect(read.map(({ message }) => message.payload)).toEqual(sentTo[to]);
+        expect(read.map(({ message }) => message.sequence)).toEqual(sentTo[to].map((_, n) => n + 1));
+      }
+      expect(bus.sweep().damaged).toBe(0);
+    },
+    { shards: 1 },
+  ));

@@ -8,8 +8,8 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "a record is committed before its checksum is there",
     one(
       "record.ts",
-      "  words[word + R.crc] = checksum(bytes, at, written);\n  Atomics.store(words, word + R.commit, length);\n",
-      "  Atomics.store(words, word + R.commit, length);\n  words[word + R.crc] = checksum(bytes, at, written);\n",
+      "  words[word + R.checksum] = checksumWith(words, word, bodysSum);\n  Atomics.store(words, word + R.commit, length);\n",
+      "  Atomics.store(words, word + R.commit, length);\n  words[word + R.checksum] = checksumWith(words, word, bodysSum);\n",
     ),
   ],
   [
@@ -21,13 +21,10 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     one("shard.ts", "if (state === CHANGING) rebuild(shard);\n    else if (state !== CLEAN", "if (state !== CLEAN"),
   ],
   ["a send is not announced by the dirty word", one("append.ts", "  dirty(shard);\n  const pair", "  const pair")],
-  [
-    "taking is not announced by the dirty word",
-    one("inbox.ts", "  dirty(shard);\n  for (const place", "  for (const place"),
-  ],
+  ["taking is not announced by the dirty word", one("inbox.ts", "  dirty(shard);\n  for (let n", "  for (let n")],
   [
     "a retried sequence number is sent again",
-    one("append.ts", '  if (sequence <= last) return { status: "duplicate", sequence };\n', ""),
+    one("append.ts", '  if (sequence <= last) return refused({ status: "duplicate", sequence });\n', ""),
   ],
   [
     "a message is taken when it is read, before it is handed over",
@@ -58,8 +55,8 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "a moved message gets a new place in its inbox's order",
     one(
       "compact.ts",
-      "writeRecord(shard, header, bodyOf(old))",
-      "writeRecord(shard, { ...header, inboxSequence: (words[chainWord(header.slot, header.chain) + C.sequence] as number) + 1 }, bodyOf(old))",
+      "addRecord(tail, header, body,",
+      "addRecord(tail, { ...header, inboxSequence: (words[chainWord(header.slot, header.chain) + C.sequence] as number) + 1 }, body,",
     ),
   ],
   ["a moved message forgets its attempts", one("compact.ts", "  copyAttempts(old, copy);\n", "")],
@@ -72,7 +69,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "the tail is not cleared after the last message is taken",
     one("inbox.ts", "  if (depth === 0) words[chainAt + C.tail] = 0;\n", ""),
   ],
-  ["a taken message is not marked", one("inbox.ts", "    markTaken(place);\n", "")],
+  ["a taken message is not marked", one("inbox.ts", "    Atomics.or(place.words, word + R.state, TAKEN);\n", "")],
   [
     "a segment's unread bytes are not counted down",
     one(
@@ -89,8 +86,8 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "what a dead writer left is erased commit word first",
     one(
       "record.ts",
-      "  place.words.fill(0, place.word + R.crc, place.word + length / 4);\n  Atomics.store(place.words, place.word + R.commit, 0);\n",
-      "  Atomics.store(place.words, place.word + R.commit, 0);\n  place.words.fill(0, place.word + R.crc, place.word + length / 4);\n",
+      "  place.words.fill(0, place.word + R.checksum, place.word + length / 4);\n  Atomics.store(place.words, place.word + R.commit, 0);\n",
+      "  Atomics.store(place.words, place.word + R.commit, 0);\n  place.words.fill(0, place.word + R.checksum, place.word + length / 4);\n",
     ),
   ],
   [
@@ -111,8 +108,8 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
       { file: "bus.ts", from: "import { loadBlob }", to: "import { dropBlob, loadBlob }" },
       {
         file: "bus.ts",
-        from: "loadBlob(this.info.dir, copy.body) : copy.body;\n",
-        to: "loadBlob(this.info.dir, copy.body) : copy.body;\n    if (copy.isBlob) dropBlob(this.info.dir, copy.body);\n",
+        from: "loadBlob(this.info.dir, body);\n",
+        to: "loadBlob(this.info.dir, body);\n    dropBlob(this.info.dir, body);\n",
       },
     ],
   ],
@@ -155,8 +152,20 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "a batch goes on behind a refused message",
     one(
       "sending.ts",
-      'if (outcome.status === "full" || outcome.status === "gap") refused',
-      'if (outcome.status === "gap") refused',
+      'if (refusal?.status === "full" || refusal?.status === "gap") refused',
+      'if (refusal?.status === "gap") refused',
+    ),
+  ],
+  [
+    "a row of messages is counted as one",
+    one("append.ts", "Atomics.add(words, chainAt + C.depth, accepted);", "Atomics.add(words, chainAt + C.depth, 1);"),
+  ],
+  [
+    "of a row of messages only the first is linked",
+    one(
+      "append.ts",
+      "      linkNext(previous, position);\n",
+      "      if (accepted === 0) linkNext(previous, position);\n",
     ),
   ],
   ["an inbox with unread messages is given up", one("tenancy.ts", "unread === 0 ? SLOT_FREE : SLOT_AWAY", "SLOT_FREE")],
@@ -177,10 +186,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     "a chain is not sealed anew after a move",
     one("compact.ts", "  sealChain(words, slotWord(slot), chain);\n  markTaken(old);\n", "  markTaken(old);\n"),
   ],
-  [
-    "a segment's entry is not sealed anew after a record",
-    one("record.ts", "  sealEntry(shard.index.words, entryWord(entry));\n  return", "  return"),
-  ],
+  ["a segment's entry is not sealed anew after a record", one("record.ts", "  sealEntry(words, at);\n", "")],
   [
     "a pair is not sealed anew when its number is raised",
     one(

@@ -283,13 +283,18 @@ export class Life {
     return this.kernel.below(4) === 0 ? this.kernel.below(read + 1) : read;
   }
 
-  private *acknowledge({ lease, number }: Leased, read: number): Steps<void> {
+  private *acknowledge(one: Leased, read: number): Steps<void> {
+    const { lease, number } = one;
     const count = this.some(read);
     if (this.kernel.p()) yield 1;
     if (count === 0) return;
     this.log({ ...this.at, kind: "acking", lease: number, count });
-    yield* lease.ack(count);
+    const more = this.kernel.below(4);
+    const deliveries = more > 1 ? yield* lease.ack(count) : yield* lease.ackAndRead(count, 1 + more);
     this.log({ ...this.at, kind: "acked", lease: number, count });
+    if (deliveries === undefined) return;
+    this.received(number, deliveries);
+    yield* this.acknowledge(one, deliveries.length);
   }
 
   /** Takes all that an inbox holds. */

@@ -154,6 +154,12 @@ export function mapFile(fd: number, length: number): Mapping | undefined {
   return $k.fails("memory") ? undefined : $k.mapped($k.file(fd).inode, length);
 }
 
+// text.ts
+export function* writeText(bytes: Uint8Array, at: number, most: number, text: string): Steps<number> {
+  return (yield* $k.encodeInto(encoder, text, bytes.subarray(at, at + most))).written;
+}
+export const textOf = (bytes: Uint8Array, from: number, to: number): string => decoder.decode(bytes.subarray(from, to));
+
 // lock.ts
 export function tryLockFile(fd: number): boolean {
   const file = $k.file(fd);

@@ -28,10 +28,20 @@ const harmless = new Set([
   "effectiveUid",
   "bootId",
   "mapFile",
+  "textOf",
   "listenForRings",
 ]);
 /** Calls of `src/os` that take several steps by themselves: generators in `system.ts`. */
-const stepping = new Set(["sleepMs", "replaceFile", "writeAll", "waitForRing", "removeTree", "readBytes", "readText"]);
+const stepping = new Set([
+  "sleepMs",
+  "replaceFile",
+  "writeAll",
+  "waitForRing",
+  "removeTree",
+  "readBytes",
+  "readText",
+  "writeText",
+]);
 /** Functions of the bus that look at shared memory without the lock: others may come before the look. */
 const looks = new Set(["depthOf", "isClean", "findSlot"]);
 /** Parameters and properties that hold functions of the bus. */
@@ -130,7 +140,7 @@ function systemNames({ tree }: Source): Set<string> {
 }
 
 /** How a node itself, without what is in it, comes to a point. */
-type Step = "store" | "atomic" | "copy" | "encode" | "system" | "stepping" | "call" | "dynamic" | "walk";
+type Step = "store" | "atomic" | "copy" | "system" | "stepping" | "call" | "dynamic" | "walk";
 
 function stepOf(node: Node, { tree, path }: Source, system: ReadonlySet<string>, yielding: Yielding): Step | undefined {
   if (is.isBinaryExpression(node) && is.isElementAccessExpression(node.left)) {
@@ -162,7 +172,6 @@ function stepOf(node: Node, { tree, path }: Source, system: ReadonlySet<string>,
     return changing.has(name) && !own.has(node.arguments[0]?.getText(tree) ?? "") ? "atomic" : undefined;
   }
   if ((name === "set" || name === "fill" || name === "copyWithin") && isShared(object)) return "copy";
-  if (name === "encodeInto") return node.arguments[1]?.getText(tree) === "scratch" ? undefined : "encode";
   if (node.arguments.some((one) => yielding.functions.has(one) || yielding.declared.has(nameOf(one) ?? ""))) {
     if (walking.has(name)) return "walk";
     if (!yielding.names.has(name)) throw new Error(`${path}: what does ${name} do with a function of several steps?`);
