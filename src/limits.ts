@@ -139,6 +139,8 @@ export const limits = {
   descriptorsPerProcess: 256,
   spoolBytesLeast: 1024 * MiB,
   environmentStringBytes: 128 * KiB,
+  /** So many programs a flat swarm starts before it has a thread for that. */
+  launchesWithoutThread: 16,
   spawnTries: 12,
   spawnBackoffMs: 20,
   spawnBackoffMsMax: 2000,
