@@ -2,7 +2,6 @@
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import { createBus, destroyBus } from "../src/bus/directory.ts";
-import type { Settings } from "../src/config/schema.ts";
 import { Guardian } from "../src/coordinator/guardian.ts";
 import type { RunEnd } from "../src/coordinator/master.ts";
 import { makeSpool, planSpool } from "../src/coordinator/spool.ts";
@@ -20,7 +19,7 @@ export interface RunPlace {
   readonly runId: string;
   /** A descriptor that the guardian holds until the run's processes are gone. */
   readonly holds: number | undefined;
-  readonly bounds: Settings["bus"];
+  readonly bounds: Parameters<typeof createBus>[1];
   readonly onWarning: (text: string) => void;
   readonly onInfo: (text: string) => void;
   /** Somebody looks on: what is a limitation of most machines is said too. */

@@ -22,6 +22,8 @@ export const limits = {
 
   // Bus
   shardsDefault: 8,
+  /** So many agents do with two shards. */
+  agentsOnFewShards: 16,
   shardsMax: 64,
   segmentBytes: 256 * KiB,
   segmentBytesSmall: 64 * KiB,
