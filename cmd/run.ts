@@ -54,7 +54,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     tmp: env["TMPDIR"],
     path: env["PATH"],
     holds: files.ownerFd,
-    bounds: settings.bus,
+    bounds: { ...settings.bus, agents: shape.workers },
     onWarning: warn,
     onInfo: info,
     talks: args.progress || isTerminal(2),

@@ -2,11 +2,10 @@
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import { createBus, destroyBus } from "../src/bus/directory.ts";
-import type { Settings } from "../src/config/schema.ts";
 import { Guardian } from "../src/coordinator/guardian.ts";
 import type { RunEnd } from "../src/coordinator/master.ts";
 import { makeSpool, planSpool } from "../src/coordinator/spool.ts";
-import { subgroup, sweepSubgroups } from "../src/os/cgroup.ts";
+import { clearedSubgroup } from "../src/os/cgroup.ts";
 import { becomeSubreaper } from "../src/os/subreaper.ts";
 import { removeTree } from "../src/os/tree.ts";
 import { spared } from "./bug.ts";
@@ -20,7 +19,7 @@ export interface RunPlace {
   readonly runId: string;
   /** A descriptor that the guardian holds until the run's processes are gone. */
   readonly holds: number | undefined;
-  readonly bounds: Settings["bus"];
+  readonly bounds: Parameters<typeof createBus>[1];
   readonly onWarning: (text: string) => void;
   readonly onInfo: (text: string) => void;
   /** Somebody looks on: what is a limitation of most machines is said too. */
@@ -37,16 +36,15 @@ export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
   const { busDir, place, tmp, path, runId, holds, onWarning, onInfo, talks, bounds } = there;
   const spool = planSpool(busDir, place, tmp, runId);
   // It gets ready while the bus is made.
-  sweepSubgroups(GROUP);
-  const group = subgroup(GROUP + runId);
-  const guardian = new Guardian({ runId, busDir, spool, group, holds, path, onWarning });
+  const wanted = clearedSubgroup(GROUP, runId);
+  const guardian = new Guardian({ runId, busDir, spool, group: wanted, holds, path, onWarning });
   if (guardian.pid > 0) spared.push(guardian.pid);
   try {
     createBus(busDir, bounds);
     makeSpool(spool);
     if (!becomeSubreaper())
       onWarning("the kernel does not let this process be a subreaper: what agents leave behind is not found");
-    if (group === undefined && talks) {
+    if (guardian.group === undefined && talks) {
       onInfo(
         "no control group of its own: if cfn is killed, an agent with a session and an environment of its own stays",
       );

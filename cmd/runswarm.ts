@@ -17,7 +17,7 @@ import { limits } from "../src/limits.ts";
 import type { ResultPayload } from "../src/message/protocol.ts";
 import { environmentBlock } from "../src/os/environment.ts";
 import { ownExecutable } from "../src/os/executable.ts";
-import { LaunchThread } from "../src/os/launch.ts";
+import { LaunchByNumber } from "../src/os/launch.ts";
 import { type Spawned, spawnProgram } from "../src/os/spawn.ts";
 import { coordinatorEnvironment, hosting } from "./hosting.ts";
 
@@ -44,7 +44,8 @@ export function swarmOf(request: SwarmRequest): (events: SwarmEvents) => Swarm {
   const { health } = settings;
   const { graceMs } = settings.run;
   if (shape.topology === "flat") {
-    const host = hosting({ bus, runId, spool, env, graceMs, health, launcher: new LaunchThread() });
+    const launcher = new LaunchByNumber(shape.workers);
+    const host = hosting({ bus, runId, spool, env, graceMs, health, launcher });
     return (events) => new FlatSwarm(bus, runId, shape.workers, host, events);
   }
   const startCoordinator = coordinatorStarter(request);

@@ -69,11 +69,11 @@ export async function buildBinary(
 
 /** What is bundled, and how, before it is made small and compiled. */
 export async function bundleOf(faults: boolean): Promise<Bun.BuildConfig> {
-  const thread = await bundled(threadEntry);
+  const files = { ...loadedOnDemand(), [threadEntry]: await bundled(threadEntry) };
   const first = `import ${JSON.stringify(faultModule)};\n${readFileSync(entry, "utf8")}`;
   return {
     entrypoints: [entry, threadEntry],
-    files: faults ? { [threadEntry]: thread, [entry]: first } : { [threadEntry]: thread },
+    files: faults ? { ...files, [entry]: first } : files,
     drop: faults ? [] : faultCalls,
     root,
     target: "bun",
@@ -89,6 +89,27 @@ export async function bundleOf(faults: boolean): Promise<Bun.BuildConfig> {
 async function bundled(module: string): Promise<string> {
   const { outputs } = await Bun.build({ entrypoints: [module], target: "bun", format: "esm", drop: faultCalls });
   return (outputs[0] as Bun.BuildArtifact).text();
+}
+
+const scanner = new Bun.Transpiler({ loader: "ts" });
+
+/** The project's own modules that one imports, by statement or on demand. */
+function importsOf(file: string, kind: "import-statement" | "dynamic-import"): string[] {
+  const imports = scanner.scanImports(readFileSync(file, "utf8"));
+  return imports
+    .filter((one) => one.kind === kind && one.path.startsWith("."))
+    .map(({ path }) => resolve(dirname(file), path));
+}
+
+/**
+ * The modules that are imported on demand. Each is told to import what the entry imports, which is there before any of them: so the
+ * bundler sees that all of that is always loaded together, and makes one piece of it instead of twenty.
+ */
+function loadedOnDemand(): Record<string, string> {
+  const first = importsOf(entry, "import-statement").map((path) => `import ${JSON.stringify(path)};`);
+  const sources = [...new Bun.Glob("{cmd,src}/**/*.ts").scanSync(root)].map((path) => resolve(root, path)).sort();
+  const targets = new Set(sources.flatMap((path) => importsOf(path, "dynamic-import")));
+  return Object.fromEntries([...targets].map((path) => [path, `${first.join("")}${readFileSync(path, "utf8")}`]));
 }
 
 /** Builds for this machine, lets that binary send a message, and leaves in `file` which functions it used. */

@@ -21,6 +21,8 @@ export const limits = {
 
   // Bus
   shardsDefault: 8,
+  /** So many agents do with two shards. */
+  agentsOnFewShards: 16,
   shardsMax: 64,
   segmentBytes: 256 * KiB,
   segmentBytesSmall: 64 * KiB,
@@ -141,6 +143,8 @@ export const limits = {
   descriptorsPerProcess: 256,
   spoolBytesLeast: 1024 * MiB,
   environmentStringBytes: 128 * KiB,
+  /** So many programs a flat swarm starts before it has a thread for that. */
+  launchesWithoutThread: 16,
   spawnTries: 12,
   spawnBackoffMs: 20,
   spawnBackoffMsMax: 2000,

@@ -25,8 +25,8 @@ export function countFaults(shard: Shard): number {
     if (!sound) faults++;
   }
   let segments = 0;
-  for (let entry = 0; entry < TABLE_ENTRIES; entry++) {
-    const at = entryWord(entry);
+  const end = entryWord(TABLE_ENTRIES);
+  for (let at = entryWord(0); at < end; at += S.words) {
     if (words[at + S.number] === 0) continue;
     segments++;
     if (!isEntrySealed(words, at)) faults++;

@@ -188,11 +188,18 @@ function isClaimed(dir: string): boolean {
 export const busBytesIn = (freeBytes: number, wanted: number = limits.busBytes): number =>
   Math.min(wanted, Math.floor(freeBytes / 2));
 
-/** How a bus is cut for the space there is: half of what is free, in few and small shards where that is little. */
+/** Each shard costs whoever opens it a dozen system calls, and whoever sends the first message into it three files. */
+const FEW_SHARDS = 2;
+
+/** How a bus is cut for the space there is: half of what is free, in few and small shards where that is little, in few for few agents. */
 function plan(space: Space, options: BusBounds): Omit<Meta, "magic" | "layout" | "uuid" | "boot_id"> {
   const busBytes = busBytesIn(space.freeBytes, options.busBytes);
   const roomy = busBytes >= limits.busBytes / 4;
-  const shards = options.shards ?? (roomy ? limits.shardsDefault : busBytes >= 2 * limits.busBytesLeast ? 4 : 2);
+  const usual = roomy ? limits.shardsDefault : busBytes >= 2 * limits.busBytesLeast ? 4 : FEW_SHARDS;
+  const isFew = (options.agents ?? Number.POSITIVE_INFINITY) <= limits.agentsOnFewShards;
+  // They hold no more than their tables of segments list.
+  const fits = busBytes <= FEW_SHARDS * limits.segmentsPerShard * limits.segmentBytes;
+  const shards = options.shards ?? (isFew && fits ? FEW_SHARDS : usual);
   return {
     shards,
     segment_bytes: roomy ? limits.segmentBytes : limits.segmentBytesSmall,

@@ -27,6 +27,8 @@ export interface BusBounds {
   /** Of one inbox: data messages, and their bytes. */
   readonly inboxMessages?: number | undefined;
   readonly inboxBytes?: number | undefined;
+  /** How many agents it is made for, where that is known. */
+  readonly agents?: number | undefined;
 }
 
 /** What each bound may be, whoever sets it. */

@@ -132,7 +132,7 @@ const bus = v.strictObject({
   }),
   shards: open(integer(1, limits.shardsMax), {
     about: "in how many parts, each with a lock, a bus is cut",
-    unset: `${limits.shardsDefault}, fewer where there is little room`,
+    unset: `${limits.shardsDefault}, fewer for few agents, little room`,
   }),
   inbox_messages: setting(integer(1, limits.inboxMessagesMost), limits.inboxMessages, {
     about: "messages in one inbox; who sends more waits",

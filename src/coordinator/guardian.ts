@@ -7,11 +7,11 @@
  * cfn would cost a hundred times its time and memory.
  *
  * The kernel takes 10 ms to move a process from one group to another. The way in is taken while the run makes itself ready, for
- * what was started before it would stay outside; the way out begins when the last result is there.
+ * what was started before it would stay outside; the way out begins when the last result is there. The group is made and removed
+ * here: a program to do that would take the shell longer than all else that it does.
  */
-import { monotonicMs, sleepMs } from "../os/clock.ts";
 import { environmentBlock } from "../os/environment.ts";
-import { closeFile, readText, writeAll } from "../os/file.ts";
+import { closeFile, makeDirectory, pollFile, removeDirectory, writeAll } from "../os/file.ts";
 import { makePipe } from "../os/pipe.ts";
 import { reapNow, watchChild } from "../os/reap.ts";
 import { SIGKILL, signalGroup } from "../os/signals.ts";
@@ -19,23 +19,21 @@ import { spawnProgram } from "../os/spawn.ts";
 
 /**
  * POSIX sh. Arguments: run, bus, spool, control group or "", pid of the master. The line "over" on stdin says that the run needs
- * its group no longer, "done" that it has cleaned up; the end of stdin without "done" is the master's death. TERM first, KILL
+ * its group no longer, "done" that it has cleaned up; a line on stdout, that the master is in the group; the end of stdin without "done" is the master's death. TERM first, KILL
  * after two seconds, and it looks again until nothing is left, for half a minute at most. Then it lets go of what it holds: only an
  * empty group may remain, until somebody has reaped the master.
  */
 const SCRIPT = `
 run=$1 bus=$2 spool=$3 group=$4 master=$5
-trap '' HUP INT TERM
+trap '' HUP INT TERM PIPE
 if [ -n "$group" ]; then
-  { mkdir "$group" && echo "$master" >"$group/cgroup.procs"; } || { rmdir "$group"; group=; }
+  echo "$master" >"$group/cgroup.procs" || { rmdir "$group"; group=; }
+  echo
 fi
 inside=$group
 while read -r word; do
   if [ -n "$inside" ]; then echo "$master" >"\${group%/*}/cgroup.procs"; inside=; fi
-  if [ "$word" = "done" ]; then
-    if [ -n "$group" ]; then rmdir "$group"; fi
-    exit 0
-  fi
+  if [ "$word" = "done" ]; then exit 0; fi
 done
 signal() {
   found=
@@ -73,26 +71,32 @@ export interface GuardianOptions {
 
 const READY_MS = 100;
 const END_MS = 2000;
+const POLLIN = 1;
 const encoder = new TextEncoder();
 
 export class Guardian {
   /** 0 if it could not be started, or has ended. */
   pid = 0;
+  /** The control group that the run is in, or will be when it is `ready`. */
+  readonly group: string | undefined;
   private leash = -1;
+  /** Where it says that this process is in the group. */
+  private word = -1;
   private dismissed = false;
   private ended: () => void = () => undefined;
 
   /** Starts it; from now on the death of this process is noticed. Warns where that cannot be. */
-  constructor(private readonly options: GuardianOptions) {
-    const { runId, busDir, spool, group = "", holds, path, onWarning } = options;
+  constructor({ runId, busDir, spool, group, holds, path, onWarning }: GuardianOptions) {
     const leash = makePipe();
+    if (group !== undefined && makeDirectory(group) === 0) this.group = group;
+    const word = this.group === undefined ? undefined : makePipe();
     const spawned =
       leash &&
       spawnProgram({
-        argv: ["/bin/sh", "-c", SCRIPT, "guardian", runId, busDir, spool, group, String(process.pid)],
+        argv: ["/bin/sh", "-c", SCRIPT, "guardian", runId, busDir, spool, this.group ?? "", String(process.pid)],
         environment: environmentBlock({ PATH: path }),
         stdin: leash.read,
-        stdout: "/dev/null",
+        stdout: word?.write ?? "/dev/null",
         stderr: "/dev/null",
         group: "session",
         ...(holds === undefined ? {} : { holds }),
@@ -100,6 +104,10 @@ export class Guardian {
     if (leash !== undefined) {
       closeFile(leash.read);
       this.leash = leash.write;
+    }
+    if (word !== undefined) {
+      closeFile(word.write);
+      this.word = word.read;
     }
     if (spawned?.status !== "started") {
       onWarning(unguarded(`no guardian could be started (${spawned?.detail ?? "no descriptors are left"})`));
@@ -116,12 +124,9 @@ export class Guardian {
 
   /** Blocks until this process is in the group, some milliseconds at most; there may be none to wait for. */
   ready(): void {
-    const { group } = this.options;
-    if (group === undefined) return;
-    const name = group.slice(group.lastIndexOf("/"));
-    for (const until = monotonicMs() + READY_MS; this.pid > 0 && monotonicMs() < until; sleepMs(0.2)) {
-      if (readText("/proc/self/cgroup")?.includes(`${name}\n`)) return;
-    }
+    if (this.word < 0) return;
+    pollFile(this.word, POLLIN, READY_MS);
+    this.dropWord();
   }
 
   /** Every task has its result: what is left to do needs no control group. */
@@ -143,6 +148,13 @@ export class Guardian {
       clearTimeout(kill);
     }
     if (this.leash >= 0) closeFile(this.leash);
+    this.dropWord();
+    if (this.group !== undefined) removeDirectory(this.group);
+  }
+
+  private dropWord(): void {
+    if (this.word >= 0) closeFile(this.word);
+    this.word = -1;
   }
 
   /** If it is gone there is nobody to tell, which has been said. */

@@ -81,9 +81,11 @@ function checkOwn(path: string): void {
 }
 
 /** The folders below a root, the newest run first, by their names alone: a directory of thousands costs no look at each. */
-export function listJournals(root: string): RunFolder[] {
-  const names = listDirectory(root).filter((name) => NAME.test(name));
+export const listJournals = (root: string): RunFolder[] => journalsAmong(root, listDirectory(root));
+
+function journalsAmong(root: string, names: readonly string[]): RunFolder[] {
   return names
+    .filter((name) => NAME.test(name))
     .sort()
     .reverse()
     .map((name) => ({ path: `${root}/${name}`, runId: name.slice(name.indexOf("-") + 1) }));
@@ -201,15 +203,19 @@ export function takeJournal(folder: RunFolder): HeldFolder | "busy" {
 
 /** Removes folders that are too old or too many, unless they are held, and what makers and removers that died left. */
 function pruneJournals(root: string, nowMs: number, { days, keep }: Kept): void {
-  const oldest = `${root}/${stampOf(nowMs - days * DAY_MS)}`;
+  const since = stampOf(nowMs - days * DAY_MS);
   const { pid, startTicks } = ownIdentity();
-  for (const name of listDirectory(root)) {
+  const names = listDirectory(root);
+  const shown = names.filter((name) => !name.startsWith("."));
+  for (const name of shown.length < names.length ? names : []) {
     const maker = /^\.(?:new|old)-(\d+)-(\d+)-/.exec(name);
     if (maker === null || isAlive({ pid: Number(maker[1]), startTicks: Number(maker[2]) })) continue;
     removeTree(`${root}/${name}`);
   }
-  listJournals(root).forEach(({ path }, n) => {
-    if (n < keep - 1 && path >= oldest) return;
+  // As a rule nothing is too old, and a look at each name would take longer than all else that is written here.
+  if (shown.length < keep && (shown[0] ?? since) >= since) return;
+  journalsAmong(root, shown).forEach(({ path }, n) => {
+    if (n < keep - 1 && path >= `${root}/${since}`) return;
     const fd = openFile(`${path}/owner`, O.RDWR | O.NOFOLLOW);
     if (fd < 0 || tryLockFile(fd)) {
       // Out of sight first, so that nobody takes what is being removed.

@@ -7,7 +7,7 @@ import { limits } from "../limits.ts";
 import { LatencyCounts } from "../message/latency.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, sleepMs, unixSeconds } from "../os/clock.ts";
-import { descendantsOf, endDescendants } from "../os/descendants.ts";
+import { endDescendants, hasOthers } from "../os/descendants.ts";
 import { reapNow } from "../os/reap.ts";
 import { nextTurn } from "../os/stream.ts";
 import { openDescriptors, peakRssBytes } from "../os/usage.ts";
@@ -405,7 +405,7 @@ export class Run {
     const { runId, shape, guardian, observers } = this.options;
     const spared = observers.flatMap((observer) => observer.processes?.() ?? []);
     if (guardian.pid > 0) spared.push(guardian.pid);
-    awaitDying(spared.length);
+    awaitDying(spared);
     const orphans = endDescendants(limits.endWaitMs, spared);
     const messages = await this.drainInboxes();
     const { mesh, hierarchical } = this.swarm;
@@ -452,10 +452,10 @@ export class Run {
 
 /**
  * What has been killed with its agent takes a moment to die, and is no orphan. Blocks, at most `DYING_MS` and only while
- * there is a descendant beside the `spared` ones.
+ * there is a child beside the `spared` ones.
  */
-function awaitDying(spared: number): void {
-  for (const until = monotonicMs() + DYING_MS; monotonicMs() < until && descendantsOf(process.pid).length > spared; ) {
+function awaitDying(spared: readonly number[]): void {
+  for (const until = monotonicMs() + DYING_MS; monotonicMs() < until && hasOthers(spared); ) {
     reapNow();
     sleepMs(1);
   }

@@ -121,7 +121,7 @@ export async function kernelFacts(env: Env): Promise<KernelFacts> {
     // 0 asks for no signal: it changes nothing and is refused where the call is.
     parentDeathSignal: signalWhenParentDies(0),
     shell: await missingShell(),
-    missingPrograms: ["grep", "rm", "rmdir", "mkdir", "sleep"].filter((program) => !findProgram(program, env["PATH"])),
+    missingPrograms: ["grep", "rm", "rmdir", "sleep"].filter((program) => !findProgram(program, env["PATH"])),
     proc: isOwnProc(),
     locks: readText("/proc/locks") !== undefined,
     pressure: readText("/proc/pressure/cpu") !== undefined,

@@ -12,7 +12,7 @@ export interface ShmFacts {
   readonly space: Space | undefined;
   readonly mount: Mount | undefined;
   readonly writable: boolean;
-  /** Whether CFN_MESSAGE_BASE_DIR names another place. */
+  /** Whether buses may be in it: `bus.base_dir` names no other place. */
   readonly used: boolean;
   readonly uid: number;
 }
@@ -24,7 +24,7 @@ const enlarge = `enlarge it: mount -o remount,size=1g /dev/shm; docker run --shm
 /** /dev/shm itself. Where it cannot serve a run takes another place, and `placeCheck` says whether there is one. */
 export function shmCheck({ stat, space, mount, writable, used, uid }: ShmFacts): Check {
   const name = "dev_shm";
-  if (!used) return ok(name, "not used: CFN_MESSAGE_BASE_DIR names another place");
+  if (!used) return ok(name, "not used: bus.base_dir names another place");
   if (stat === undefined || space === undefined)
     return warn(name, "/dev/shm does not exist", `mount -t tmpfs -o mode=1777 tmpfs /dev/shm, ${elsewhere}`);
   const mode = stat.mode.toString(8).padStart(4, "0");

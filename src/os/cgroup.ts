@@ -10,12 +10,20 @@ interface Group {
   readonly directory: string | undefined;
 }
 
+/** What the kernel tells of this process's groups. */
+interface Told {
+  readonly groups: readonly string[];
+  readonly all: readonly Mount[];
+}
+
+const told = (): Told => ({ groups: (readText("/proc/self/cgroup") ?? "").split("\n"), all: mounts() });
+
 /** This process's group of one hierarchy ("" is the unified one); undefined where that is not mounted. */
-function groupIn(hierarchy: string, isMount: (mount: Mount) => boolean): Group | undefined {
-  for (const line of (readText("/proc/self/cgroup") ?? "").split("\n")) {
+function groupIn({ groups, all }: Told, hierarchy: string, isMount: (mount: Mount) => boolean): Group | undefined {
+  for (const line of groups) {
     const [, controllers, ...path] = line.split(":");
     if (controllers === undefined || !controllers.split(",").includes(hierarchy)) continue;
-    const mount = mounts().find(isMount);
+    const mount = all.find(isMount);
     if (mount === undefined) return undefined;
     const { point } = mount;
     const own = path.join(":");
@@ -28,13 +36,14 @@ function groupIn(hierarchy: string, isMount: (mount: Mount) => boolean): Group |
 }
 
 /** This process's group in the unified hierarchy. */
-const unified = (): Group | undefined => groupIn("", ({ type }) => type === "cgroup2");
+const unified = (by: Told): Group | undefined => groupIn(by, "", ({ type }) => type === "cgroup2");
 
 /** Directories of this process's group and of those around it, inner ones first: of version 2, and of this controller in version 1. */
 export function controlGroups(controller: "pids" | "memory" | "cpu"): string[] {
   const directories: string[] = [];
-  const old = groupIn(controller, ({ type, options }) => type === "cgroup" && options.includes(controller));
-  for (const group of [unified(), old]) {
+  const by = told();
+  const old = groupIn(by, controller, ({ type, options }) => type === "cgroup" && options.includes(controller));
+  for (const group of [unified(by), old]) {
     if (group === undefined) continue;
     // A container may see its own group as the root of the mount, and be told the path that the host sees.
     const { point, directory = point } = group;
@@ -46,7 +55,7 @@ export function controlGroups(controller: "pids" | "memory" | "cpu"): string[] {
 
 /** The directory of the group that this process is in, if groups can be made and processes moved there. */
 function ownGroup(): string | undefined {
-  const directory = unified()?.directory;
+  const directory = unified(told())?.directory;
   if (directory === undefined) return undefined;
   return isWritable(directory) && isWritable(`${directory}/cgroup.procs`) ? directory : undefined;
 }
@@ -61,8 +70,7 @@ export function subgroup(name: string): string | undefined {
 }
 
 /** The groups below ours that are named `<prefix><12 letters or digits>` and hold no process. */
-export function emptySubgroups(prefix: string): string[] {
-  const directory = ownGroup();
+export function emptySubgroups(prefix: string, directory = ownGroup()): string[] {
   if (directory === undefined) return [];
   return listDirectory(directory)
     .filter((name) => name.startsWith(prefix) && /^[0-9a-z]{12}$/.test(name.slice(prefix.length)))
@@ -70,7 +78,10 @@ export function emptySubgroups(prefix: string): string[] {
     .filter((group) => readText(`${group}/cgroup.procs`) === "");
 }
 
-/** Removes the groups below ours that are named `<prefix><12 letters or digits>` and hold no process: the kernel keeps the others. */
-export function sweepSubgroups(prefix: string): void {
-  for (const group of emptySubgroups(prefix)) removeDirectory(group);
+/** As `subgroup`, for `<prefix><id>`; removes those of `emptySubgroups`, of which the kernel keeps those that are not empty any more. */
+export function clearedSubgroup(prefix: string, id: string): string | undefined {
+  const directory = ownGroup();
+  if (directory === undefined) return undefined;
+  for (const group of emptySubgroups(prefix, directory)) removeDirectory(group);
+  return `${directory}/${prefix}${id}`;
 }

@@ -46,6 +46,11 @@ export function childrenOf(pid: number): number[] {
   return childrenByThread(pid) ?? childrenOfAll().get(pid) ?? [];
 }
 
+/** Whether this process has children, zombies among them, beside the `spared` ones. */
+export function hasOthers(spared: readonly number[]): boolean {
+  return childrenOf(process.pid).some((pid) => !spared.includes(pid));
+}
+
 /** The environment that a process was started with; undefined if it is gone, a zombie, or somebody else's. */
 export function startVariables(pid: number): Record<string, string> | undefined {
   const text = readText(`/proc/${pid}/environ`);
@@ -84,6 +89,7 @@ export function endDescendants(
   waitMs: number,
   spared: readonly number[] = [],
 ): { readonly ended: number; readonly left: readonly number[] } {
+  if (!hasOthers(spared)) return { ended: 0, left: [] };
   const met = new Set<number>();
   const until = monotonicMs() + waitMs;
   for (;;) {

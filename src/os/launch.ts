@@ -4,6 +4,7 @@
  * meanwhile. It fills frames (`SpawnFrame`), the thread makes the calls, in order: a ring in shared memory.
  */
 import { assert } from "../assert.ts";
+import { limits } from "../limits.ts";
 import { monotonicMs, unixSeconds } from "./clock.ts";
 import { threadModule } from "./executable.ts";
 import { FRAMES, frameAt, RING_BYTES, type RingMessage, W } from "./launchring.ts";
@@ -198,5 +199,28 @@ export class LaunchThread implements Launcher, Births {
   #submit(): void {
     Atomics.add(this.#words, W.submitted, 1);
     Atomics.notify(this.#words, W.submitted);
+  }
+}
+
+/** Starts the first few programs in turns, and has a thread for the others: one costs as much as some dozen starts. */
+export class LaunchByNumber implements Launcher {
+  readonly #few = new LaunchInTurns();
+  #many: LaunchThread | undefined;
+  #left: number = limits.launchesWithoutThread;
+
+  /** `expected`: how many there will be as soon as it is open. */
+  constructor(expected: number) {
+    if (expected > this.#left) this.#many = new LaunchThread();
+  }
+
+  launch(request: SpawnRequest, onSpawned: OnSpawned): () => boolean {
+    if (this.#many === undefined && this.#left-- > 0) return this.#few.launch(request, onSpawned);
+    this.#many ??= new LaunchThread();
+    return this.#many.launch(request, onSpawned);
+  }
+
+  close(): void {
+    this.#few.close();
+    this.#many?.close();
   }
 }

@@ -1,6 +1,15 @@
 /** `cfn doctor` on machines made by namespaces, and with what a killed run left. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import type { Examination } from "../../src/doctor/examine.ts";
 import { type CommandOutcome, cfnBinary, runCfn, runCommand, startCfn } from "../support/binary.ts";
@@ -170,6 +179,38 @@ const processesWith = (variable: string): number[] =>
       }
     })
     .map(Number);
+
+describe("the settings that it judges by", () => {
+  const doctor = (env: Readonly<Record<string, string>>, ...words: string[]) =>
+    runCfn(["doctor", "--json", ...words], { env });
+
+  test("come from the configuration file, variables over that, options over both", async () => {
+    await withBusBase(async (base) => {
+      const home = mkdtempSync(`${tmpdir()}/cfn-doctor-settings-`);
+      const plain = { XDG_CONFIG_HOME: home, XDG_STATE_HOME: home, TMPDIR: home, CFN_MESSAGE_BASE_DIR: "" };
+      mkdirSync(`${home}/cfn`);
+      writeFileSync(`${home}/cfn/config.toml`, `[run]\nagents = 5\n[bus]\nbase_dir = "${base}"\n`);
+      writeFileSync(`${home}/other.toml`, "[run]\nagents = 6\n");
+      const fromFile = await doctor(plain);
+      expect({ code: fromFile.code, stderr: fromFile.stderr }).toEqual({ code: 0, stderr: "" });
+      expect(seenIn(fromFile).agents).toBe(5);
+      expect(checkOf(fromFile, "bus_place")?.figure).toContain(base);
+      expect(seenIn(await doctor(plain, `--config=${home}/other.toml`)).agents).toBe(6);
+      expect(seenIn(await doctor({ ...plain, CFN_MAX_AGENTS: "7" })).agents).toBe(7);
+      expect(seenIn(await doctor({ ...plain, CFN_MAX_AGENTS: "7" }, "--agents", "8")).agents).toBe(8);
+      rmSync(home, { recursive: true });
+    });
+  });
+
+  test("are refused where they are wrong, as by a run, and nothing is examined", async () => {
+    const home = mkdtempSync(`${tmpdir()}/cfn-doctor-settings-`);
+    writeFileSync(`${home}/wrong.toml`, '[run]\nagents = "many"\n');
+    const outcome = await doctor({ TMPDIR: home }, `--config=${home}/wrong.toml`);
+    expect(outcome).toMatchObject({ code: 64, stdout: "" });
+    expect(outcome.stderr).toContain(`run.agents "many" (${home}/wrong.toml line 2)`);
+    rmSync(home, { recursive: true });
+  });
+});
 
 describe("what a killed run left", () => {
   test("is listed, removed by --fix, once, and can still be resumed; what lives is left alone", async () => {
