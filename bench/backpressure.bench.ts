@@ -137,7 +137,7 @@ const busyAs = (): string => readFileSync("/proc/loadavg", "utf8").split(" ")[0]
 async function measure(place: Place, dir: string, smoke: boolean): Promise<Outcome> {
   const bus = openBus(dir);
   const { shards, inboxMessages } = bus.info;
-  const [aloneMs, floodMs, count] = smoke ? [1000, 2000, 50] : [15_000, 60_000, 50];
+  const [aloneMs, floodMs, count] = smoke ? [500, 2000, 50] : [8000, 60_000, 50];
   const reader = await startPeer(place, "slow", dir);
   const pairs: { listener: Peer; talker: Peer }[] = [];
   for (const near of [true, false]) {
@@ -146,8 +146,8 @@ async function measure(place: Place, dir: string, smoke: boolean): Promise<Outco
     pairs.push({ listener, talker: await startPeer(place, "talk", dir, `voice-${id}`, id) });
   }
   const listeners = pairs.map(({ listener }) => listener);
-  await Bun.sleep(aloneMs / 5);
-  const alone = await rates(listeners, () => Bun.sleep(aloneMs));
+  await Bun.sleep(aloneMs / 3);
+  const before = await rates(listeners, () => Bun.sleep(aloneMs));
 
   const senders = Array.from({ length: count }, (_, n) => startSender(place, dir, `f${n}`));
   while (bus.depth("slow", "data") < inboxMessages) await Bun.sleep(5);
@@ -155,10 +155,6 @@ async function measure(place: Place, dir: string, smoke: boolean): Promise<Outco
   const flooded = await rates(listeners, () => look(bus, senders, floodMs, samples));
   const load = busyAs();
 
-  for (const { talker, listener } of pairs) {
-    await talker.end();
-    await listener.end();
-  }
   for (const { stop } of senders) stop();
   const drained = Promise.all(senders.map(({ ended }) => ended));
   const given = () => senders.reduce((sum, { counts }) => sum + counts.given, 0);
@@ -167,6 +163,13 @@ async function measure(place: Place, dir: string, smoke: boolean): Promise<Outco
   while (!reader.said().includes("{")) await Bun.sleep(5);
   const heard = JSON.parse(reader.said().split("\n").at(-1) as string) as Heard;
   await reader.end();
+  // Machines have slow minutes: what the flood is set against is taken on both sides of it.
+  const after = await rates(listeners, () => Bun.sleep(aloneMs));
+  const alone = before.map((rate, n) => (rate + (after[n] as number)) / 2);
+  for (const { talker, listener } of pairs) {
+    await talker.end();
+    await listener.end();
+  }
   const accepted = senders.reduce((sum, { counts }) => sum + counts.accepted, 0);
   const { refusedInboxFull, accepted: ofBus } = bus.stats();
   bus.close();
@@ -184,7 +187,7 @@ async function measure(place: Place, dir: string, smoke: boolean): Promise<Outco
       samples: [(flooded[1] as number) / (alone[1] as number)],
       target: { least: 0.8 },
     },
-    { what: "both pairs without the flood", unit: "messages/s", samples: alone },
+    { what: "both pairs without the flood, before and after it", unit: "messages/s", samples: [...before, ...after] },
     { what: "both pairs with the flood", unit: "messages/s", samples: flooded },
     { what: `depth of the slow inbox, of ${inboxMessages}`, unit: "messages", samples: [samples.depthMost] },
     {

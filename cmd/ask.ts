@@ -42,8 +42,8 @@ export const askCommand: Command<typeof args> = {
     try {
       let asked = "";
       const payload = { question, asker: args.from ?? null };
-      await deliver(bus, [{ from: guest.id, to, type: "question", payload }], timeoutMs, (_, { msgId }) => {
-        asked = msgId;
+      await deliver(bus, [{ from: guest.id, to, type: "question", payload }], timeoutMs, ([sent]) => {
+        asked = sent?.[1].msgId ?? "";
       });
       const answer = await guest.awaitAnswer(asked, until);
       if (answer === undefined) throw new CfnError("timed_out", `no answer from ${to} in ${timeoutMs} ms`);

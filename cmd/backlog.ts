@@ -5,7 +5,7 @@
  */
 import type { Draft } from "../src/message/message.ts";
 
-const TRIED_LEAST = 16;
+const TRIED_LEAST = 64;
 
 export class Backlog {
   private readonly queues = new Map<string, Draft[]>();
@@ -44,6 +44,11 @@ export class Backlog {
 
   get rest(): Draft[] {
     return [...this.queues.values()].flat();
+  }
+
+  /** The first of each recipient's. */
+  get first(): Draft[] {
+    return [...this.queues.values()].map((queue) => queue[0] as Draft);
   }
 
   /** Whose inboxes they wait for. */

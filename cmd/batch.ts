@@ -12,6 +12,7 @@ import { errorText } from "../src/os/libc.ts";
 import { lineBlocks } from "../src/os/lines.ts";
 import { deliver, type OnAccepted } from "./deliver.ts";
 import { unknownAgent } from "./join.ts";
+import { Turns } from "./turns.ts";
 
 interface Defaults {
   readonly from: string;
@@ -25,6 +26,8 @@ export async function sendBatchFile(bus: Bus, file: string, defaults: Defaults, 
   const fd = file === "-" ? 0 : openFile(file, O.RDONLY);
   if (fd < 0) throw new CfnError("not_found", `cannot open the batch file ${file}: ${errorText(-fd)}`);
   const blocks = lineBlocks(fd, limits.batchLineBytes);
+  // What one block has seen of a reader holds for the next.
+  const turns = new Turns(bus);
   let lineNumber = 0;
   for (let block = blocks.next(); ; block = blocks.next()) {
     if (block.done) {
@@ -33,7 +36,7 @@ export async function sendBatchFile(bus: Bus, file: string, defaults: Defaults, 
     }
     let drafts: Draft[] = [];
     const flush = async (): Promise<void> => {
-      if (drafts.length > 0) await deliver(bus, drafts, defaults.timeout, onAccepted);
+      if (drafts.length > 0) await deliver(bus, drafts, defaults.timeout, onAccepted, turns);
       drafts = [];
     };
     for (const line of block.value) {

@@ -4,21 +4,26 @@ import { CfnError } from "../src/errors.ts";
 import type { Draft } from "../src/message/message.ts";
 import { Backlog } from "./backlog.ts";
 import { unknownAgent } from "./join.ts";
-import { print } from "./output.ts";
+import { printLines } from "./output.ts";
 import { type Full, Patience } from "./patience.ts";
+import { Turns } from "./turns.ts";
 
 type Accepted = Extract<Sent, { status: "accepted" | "duplicate" }>;
 
-export type OnAccepted = (draft: Draft, sent: Accepted) => void;
+export type OnAccepted = (all: readonly (readonly [Draft, Accepted])[]) => void;
 
 /** Prints the id of each accepted message, or with `json` an object. */
 export function printer(json: boolean): OnAccepted {
-  if (!json) return (_, { msgId }) => print(`${msgId}\n`);
-  return ({ to }, { msgId, sequence, status }) => print(`${JSON.stringify({ msg_id: msgId, to, sequence, status })}\n`);
+  return (all) =>
+    printLines(
+      all.map(([{ to }, { msgId, sequence, status }]) =>
+        json ? `${JSON.stringify({ msg_id: msgId, to, sequence, status })}\n` : `${msgId}\n`,
+      ),
+    );
 }
 
 /**
- * Sends every draft, in order per recipient; `onAccepted` is called as each is accepted. Waits for space until none was
+ * Sends every draft, in order per recipient; `onAccepted` is called with those that one try brought in. Waits for space until none was
  * found for `timeout` milliseconds, which nobody asks for before there is none, or until it is clear that there will be none:
  * in a ring of senders that wait for each other.
  *
@@ -30,6 +35,7 @@ export async function deliver(
   drafts: readonly Draft[],
   timeout: number | (() => number),
   onAccepted: OnAccepted,
+  turns = new Turns(bus),
 ): Promise<void> {
   const send = (tried: readonly Draft[]): Outcome => {
     const outcomes = tried.length === 1 ? [bus.send(tried[0] as Draft)] : bus.sendBatch(tried);
@@ -40,7 +46,7 @@ export async function deliver(
   const first = send(drafts);
   if (first.full === undefined) return;
   const backlog = new Backlog(first.refused);
-  const wait = new Patience(bus, backlog, typeof timeout === "number" ? timeout : timeout());
+  const wait = new Patience(bus, backlog, turns, typeof timeout === "number" ? timeout : timeout());
   try {
     await wait.forSpace(first.full);
     for (let tried = backlog.next(); tried.length > 0; tried = backlog.next()) {
@@ -65,15 +71,17 @@ function sorted(bus: Bus, drafts: readonly Draft[], outcomes: readonly Sent[], o
   const refused: Draft[] = [];
   let full: Full | undefined;
   let failed: CfnError | undefined;
+  const accepted: [Draft, Accepted][] = [];
   for (let n = 0; n < outcomes.length; n++) {
     const sent = outcomes[n] as Sent;
     const draft = drafts[n] as Draft;
-    if (sent.status === "accepted" || sent.status === "duplicate") onAccepted(draft, sent);
+    if (sent.status === "accepted" || sent.status === "duplicate") accepted.push([draft, sent]);
     else if (sent.status === "full") {
       full = sent;
       refused.push(draft);
     } else failed ??= failure(bus, draft, sent);
   }
+  if (accepted.length > 0) onAccepted(accepted);
   return { refused, full, failed };
 }
 

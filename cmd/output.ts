@@ -17,6 +17,22 @@ export function print(text: string): void {
   if (outcome < 0) throw new CfnError("cannot_create", `cannot write to stdout: ${errorText(-outcome)}`);
 }
 
+/** So much goes into a pipe in one piece, whoever else writes to it (PIPE_BUF). */
+const PIECE_CHARS = 4096;
+
+/** Lines of ASCII, each with its newline: as many in one write as stay in one piece. */
+export function printLines(lines: readonly string[]): void {
+  let text = "";
+  for (const line of lines) {
+    if (text !== "" && text.length + line.length > PIECE_CHARS) {
+      print(text);
+      text = "";
+    }
+    text += line;
+  }
+  print(text);
+}
+
 export function printJson(value: unknown): void {
   print(`${JSON.stringify(value)}\n`);
 }

@@ -4,16 +4,13 @@ import type { WaitingSender } from "../src/bus/waits.ts";
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import type { Draft } from "../src/message/message.ts";
-import { monotonicMs } from "../src/os/clock.ts";
-import { jitter } from "../src/os/random.ts";
+import { monotonicMs, sleepMs } from "../src/os/clock.ts";
 import type { Backlog } from "./backlog.ts";
+import type { Turns } from "./turns.ts";
 
 export type Full = Extract<Sent, { status: "full" }>;
 
-const PAUSE_LEAST_MS = 1;
-
 export class Patience {
-  private pauseMs = PAUSE_LEAST_MS;
   private deadline: number;
   /** When it is next to be looked whether those that wait for each other are a ring. */
   private ringLookAt: number;
@@ -22,6 +19,7 @@ export class Patience {
   constructor(
     private readonly bus: Bus,
     private readonly backlog: Backlog,
+    private readonly turns: Turns,
     private readonly timeoutMs: number,
   ) {
     const now = monotonicMs();
@@ -33,20 +31,25 @@ export class Patience {
   progress(): void {
     const now = monotonicMs();
     this.deadline = now + this.timeoutMs;
-    // Half of the last one, which has been doubled since: where many wait, who got something in is not to be back at once.
-    this.pauseMs = Math.max(PAUSE_LEAST_MS, this.pauseMs / 4);
+    this.turns.progress();
     this.ringLookAt = now + limits.ringAfterMs;
     this.end();
   }
 
   /** Resolves when it is worth another try. Throws try_again where there was no room for too long, or will be none. */
   async forSpace(full: Full): Promise<void> {
-    const now = monotonicMs();
+    let now = monotonicMs();
     if (now >= this.deadline) throw notAccepted(this.backlog, full);
-    if (full.what === "inbox" && now >= this.ringLookAt) await this.lookForRing();
-    const pauseMs = full.retryMs ?? this.pauseMs * (0.5 + jitter());
-    await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, this.deadline - now)));
-    this.pauseMs = Math.min(this.pauseMs * 2, limits.sendRetryMostMs);
+    const { first } = this.backlog;
+    do {
+      if (full.what === "inbox" && now >= this.ringLookAt) await this.lookForRing();
+      const pauseMs = full.retryMs ?? this.turns.pause(first, now);
+      // Not in the event loop: what that does while it is idle would be three quarters of what a wait costs.
+      sleepMs(Math.min(pauseMs, this.deadline - now));
+      // Signals are delivered in it.
+      if (process.listenerCount("SIGTERM") > 0) await new Promise((resolve) => setTimeout(resolve, 0));
+      now = monotonicMs();
+    } while (full.what === "inbox" && !this.turns.isWorthATry(first, now, (this.deadline - now) / this.timeoutMs));
   }
 
   /** It waits no longer. */

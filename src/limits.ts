@@ -61,7 +61,9 @@ export const limits = {
   inboxRetryMs: 10,
   guestsSpread: 64,
   guestsMost: 4096,
-  sendRetryMostMs: 100,
+  sendRetryMostMs: 400,
+  /** A waiting sender tries once there is room for what the reader takes in so long (`cmd/turns.ts`). */
+  turnMs: 50,
 
   // Rings of senders that wait for each other (`bus/waits.ts`)
   /** A sender that has found an inbox full for so long says for whom it waits, and looks so often whether that is a ring. */

@@ -26,6 +26,7 @@ import type {
   Reading,
   Registered,
   Registration,
+  Room,
   Sent,
   Swept,
 } from "./contract.ts";
@@ -275,6 +276,15 @@ class OpenBus implements Bus {
     if (isClean(shard) && !isChainSealed(shard.index.words, slotWord(slot), CHAIN[chain]))
       withShard(shard, () => audit(shard));
     return depthOf(shard, slot, CHAIN[chain]);
+  }
+
+  room(id: string, chain: Chain): Room | undefined {
+    const found = this.find(id);
+    if (found === undefined) return undefined;
+    const { shard, slot } = found;
+    const limit = chain === "data" ? shard.inboxMessages : limits.controlMessages;
+    const taken = Atomics.load(shard.index.words, chainWord(slot, CHAIN[chain]) + C.taken);
+    return { free: limit - depthOf(shard, slot, CHAIN[chain]), limit, taken };
   }
 
   has(id: string): boolean {

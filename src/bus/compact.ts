@@ -78,6 +78,7 @@ function move(shard: Shard, entry: number): boolean {
   const words = shard.index.words;
   const number = entryWord(entry) + S.number;
   const used = words[entryWord(entry) + S.used] as number;
+  const copies: Copies = new Map();
   // The last record moved retires the segment under our feet: hence the look at its number.
   for (let at = SEGMENT_HEADER_BYTES; at < used && words[number] !== 0; ) {
     const position = positionOf(entry, at);
@@ -87,12 +88,15 @@ function move(shard: Shard, entry: number): boolean {
       return false;
     }
     at += lengthOf(place);
-    if (!isTaken(place)) moveRecord(shard, position);
+    if (!isTaken(place)) moveRecord(shard, position, copies);
   }
   return words[number] === 0;
 }
 
-function moveRecord(shard: Shard, position: number): void {
+/** The last copy made of each chain, by the inbox word of its records. */
+type Copies = Map<number, Place>;
+
+function moveRecord(shard: Shard, position: number, copies: Copies): void {
   const old = placeOf(shard, position);
   if (old === undefined) return;
   const header = readHeader(old);
@@ -105,7 +109,10 @@ function moveRecord(shard: Shard, position: number): void {
   const chainAt = chainWord(slot, chain);
   const isHead = words[chainAt + C.head] === position;
   const sealed = isChainSealed(words, slotWord(slot), chain);
-  const before = isHead || !sealed ? undefined : leadingTo(shard, header, position);
+  // Neighbours in an inbox mostly lie one behind the other: to walk the whole chain for each would take a full one's length squared.
+  const last = copies.get(old.words[old.word + R.inbox] as number);
+  const follows = last !== undefined && nextOf(last) === position;
+  const before = isHead || !sealed ? undefined : follows ? last : leadingTo(shard, header, position);
   if (!sealed || (before === undefined && !isHead)) {
     suspect(shard);
     return;
@@ -124,6 +131,7 @@ function moveRecord(shard: Shard, position: number): void {
   const copy = placeOf(shard, moved) as Place;
   copyAttempts(old, copy);
   linkNext(copy, nextOf(old));
+  copies.set(old.words[old.word + R.inbox] as number, copy);
   globalThis.crashPoint?.("move.copied");
 
   if (before === undefined) words[chainAt + C.head] = moved;

@@ -135,6 +135,15 @@ export interface Reading {
   readonly taken: number;
 }
 
+/** How full a chain of an inbox is, as seen without the lock. */
+export interface Room {
+  /** Messages that it would take, of `limit`; by their bytes it may be full before. */
+  readonly free: number;
+  readonly limit: number;
+  /** Rises with each message that is taken, and begins again after 2^32. */
+  readonly taken: number;
+}
+
 export interface BusInfo {
   readonly dir: string;
   readonly shards: number;
@@ -179,6 +188,8 @@ export interface Bus {
   /** Copies of the oldest messages; nothing is marked or taken. */
   peek(id: string, chain: Chain, max: number): Message[];
   depth(id: string, chain: Chain): number;
+  /** Undefined if the id is not registered. */
+  room(id: string, chain: Chain): Room | undefined;
   has(id: string): boolean;
   /**
    * From now on data messages of everybody but this process are refused (`closed`): what has been accepted by now is all there

@@ -33,9 +33,9 @@ test("after a refusal one is tried again, behind it nothing is, and no other rec
   expect(shown(backlog.rest)).toEqual(["x2", "x3"]);
 });
 
-test("sixteen are tried at least: that a sender wakes costs more than what it then tries", () => {
-  const backlog = new Backlog(drafts(...new Array<string>(40).fill("x")));
-  expect(backlog.next()).toHaveLength(16);
+test("sixty-four are tried at least: that a sender wakes costs more than what it then tries", () => {
+  const backlog = new Backlog(drafts(...new Array<string>(100).fill("x")));
+  expect(backlog.next()).toHaveLength(64);
   backlog.tried(backlog.next(), backlog.next().slice(1));
-  expect(shown(backlog.next())).toEqual(Array.from({ length: 16 }, (_, n) => `x${n + 1}`));
+  expect(shown(backlog.next())).toEqual(Array.from({ length: 64 }, (_, n) => `x${n + 1}`));
 });
