@@ -1,5 +1,6 @@
 /** The loop of `recv`: look, hand over what is there, else wait for the bell. Blocks the process. */
 import type { Bell, Bus } from "../src/bus/contract.ts";
+import { Gulps } from "../src/bus/gulps.ts";
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import type { Message } from "../src/message/message.ts";
@@ -27,13 +28,17 @@ export function receive(bus: Bus, id: string, wish: Wish): Ended {
   let left = wish.most;
   let bell: Bell | undefined;
   let armed = false;
+  const gulps = new Gulps();
   try {
     for (;;) {
       const shown = wish.peeks ? show(bus, id, left, wish.handOver) : take(bus, id, left, wish.handOver);
       const isBusy = shown === "busy";
       if (!isBusy) left -= shown;
       if (left === 0 || (!isBusy && !wish.follows && (shown > 0 || !wish.waits))) return "done";
-      if (!isBusy && shown > 0) continue;
+      if (!isBusy && shown > 0) {
+        gulps.pause();
+        continue;
+      }
       const leftMs = wish.until - monotonicMs();
       if (leftMs <= 0) return isBusy && !wish.waits ? "busy" : "nothing";
       checkWorth(bus);
@@ -45,6 +50,7 @@ export function receive(bus: Bus, id: string, wish: Wish): Ended {
         armed = true;
       } else {
         bell.waitSync(Math.min(leftMs, limits.pollMs));
+        gulps.rested();
         armed = false;
       }
     }

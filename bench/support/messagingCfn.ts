@@ -1,18 +1,13 @@
 /** The bus of this repository, by its own interface, as the commands use it. */
 import { openBus } from "../../src/bus/bus.ts";
 import type { Bell, Bus, Lease } from "../../src/bus/contract.ts";
+import { Gulps } from "../../src/bus/gulps.ts";
 import { limits } from "../../src/limits.ts";
 import type { Draft } from "../../src/message/message.ts";
 import { sleepMs } from "../../src/os/clock.ts";
 import type { Messaging } from "./messaging.ts";
 
 const readAtOnce = 250;
-/**
- * Pauses after short gulps: the next is longer, and the sender has the inbox to itself meanwhile. The first is short; while
- * messages keep coming each is twice as long.
- */
-const pauseLeastMs = 0.1;
-const pauseMostMs = 1;
 
 /** `self` sends to `other`, and reads what `other` sends. Each process that takes part has names of its own. */
 export function cfnMessaging(dir: string, self: string, other: string): Messaging {
@@ -56,7 +51,7 @@ export function cfnMessaging(dir: string, self: string, other: string): Messagin
     const { lease, bell } = reading();
     let armed = false;
     let taken = 0;
-    let pause = pauseLeastMs;
+    const gulps = new Gulps();
     for (let left = count; left > 0; ) {
       const wanted = Math.min(left, readAtOnce);
       const got = taken > 0 ? lease.ackAndRead(taken, wanted) : lease.depth() === 0 ? [] : lease.read(wanted);
@@ -64,12 +59,10 @@ export function cfnMessaging(dir: string, self: string, other: string): Messagin
       taken = got.length;
       left -= taken;
       // Arm first, look second, wait third. While there is mail the bell stays down: its sender has better to do.
-      if (got.length > 0 && got.length < wanted) {
-        sleepMs(pause);
-        pause = Math.min(pause * 2, pauseMostMs);
-      } else if (got.length === 0 && armed) {
+      if (got.length > 0 && got.length < wanted) gulps.pause();
+      else if (got.length === 0 && armed) {
         bell.waitSync(limits.pollMs);
-        pause = pauseLeastMs;
+        gulps.rested();
       } else if (got.length === 0) bell.arm(self, "data");
       armed = got.length === 0 && !armed;
     }

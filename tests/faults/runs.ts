@@ -72,8 +72,9 @@ export const runScenarios: readonly RunScenario[] = [
       "run.ended",
       "destroy.hidden",
     ],
-    args: ["run", "--agents", "3", "--retries", "2", ...echo],
-    tasks: 3,
+    // So many that they are started by another thread.
+    args: ["run", "--agents", "17", "--retries", "2", ...echo],
+    tasks: 17,
   },
   {
     name: "a run that is resumed",
