@@ -2,7 +2,7 @@
 import type { Failure } from "./worker.ts";
 
 /** Mutants are caught at the same schedules every time. */
-export const MUTANT_SEED = 6;
+export const MUTANT_SEED = 10;
 /** A mutant that gets through so many has survived. */
 export const MUTANT_SCHEDULES = 30_000;
 
