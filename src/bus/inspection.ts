@@ -23,7 +23,9 @@ interface Tenant {
 type Known = Map<number, Tenant>;
 
 export function listAgents(shards: readonly Shard[]): AgentEntry[] {
-  return entriesOf(shards.flatMap((shard) => withShard(shard, () => audited(shard, new Map()))));
+  const found: Found[] = [];
+  for (const shard of shards) found.push(...withShard(shard, () => audited(shard, new Map())));
+  return entriesOf(found);
 }
 
 /**
@@ -36,7 +38,9 @@ export class Onlooker {
 
   list(shards: readonly Shard[]): AgentEntry[] {
     this.auditOne(shards);
-    return entriesOf(shards.flatMap((shard) => this.tenantsOf(shard)));
+    const found: Found[] = [];
+    for (const shard of shards) found.push(...this.tenantsOf(shard));
+    return entriesOf(found);
   }
 
   private tenantsOf(shard: Shard): readonly Found[] {
