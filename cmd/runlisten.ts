@@ -11,14 +11,14 @@ interface RunListener {
 /** Undefined without `--listen`; what it needs is loaded only with it. */
 export async function openListener({ run, serve }: Settings): Promise<RunListener | undefined> {
   if (run.listen === undefined) return undefined;
-  const [{ endpointOf }, { followingLook }] = await Promise.all([
+  const [{ endpointOf }, { followingLooks }] = await Promise.all([
     import("./listening.ts"),
     import("../src/observe/following.ts"),
   ]);
   const endpoint = endpointOf(run.listen, serve);
   await say("info", `listening on ${endpoint.url}`);
   return {
-    watch: (busDir) => endpoint.watch(followingLook(() => busDir)),
+    watch: (busDir) => endpoint.watch(followingLooks(() => busDir)),
     close: () => endpoint.close(),
   };
 }

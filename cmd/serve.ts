@@ -1,5 +1,5 @@
 /** The endpoint by itself: shows over HTTP whatever run is under way. */
-import { followingLook } from "../src/observe/following.ts";
+import { followingLooks } from "../src/observe/following.ts";
 import { catchSignals } from "../src/os/signals.ts";
 import type { Args, Command } from "./command.ts";
 import { statusOfSignal } from "./exit.ts";
@@ -24,7 +24,7 @@ export const serveCommand: Command<typeof args> = {
     });
     const settings = serveSettings(args, env);
     const endpoint = endpointOf(settings.listen, settings);
-    endpoint.watch(followingLook(() => busAsked(args, env)));
+    endpoint.watch(followingLooks(() => busAsked(args, env)));
     print(`${endpoint.url}\n`);
     const status = await ended;
     endpoint.close();

@@ -166,6 +166,8 @@ export const limits = {
 
   // Health
   healthIntervalMs: 1000,
+  /** How often an onlooker that takes no lock otherwise checks a whole shard under it. */
+  onlookerAuditMs: 1000,
   stoppedAfterMs: 10_000,
   stalledAfterMs: 5 * 60 * 1000,
   /** Agents whose processes are looked at in one tick. */

@@ -34,7 +34,7 @@ import { readMeta, shardName } from "./directory.ts";
 import { groupBy } from "./groups.ts";
 import { dropTaken, Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
-import { listAgents, roles, statsOf, waitsForLocks } from "./inspection.ts";
+import { listAgents, Onlooker, roles, statsOf, waitsForLocks } from "./inspection.ts";
 import { A, C, CHAIN, type ChainNumber, H } from "./layout.ts";
 import { freeHosting, freeLease, isLeased, takeLease } from "./leases.ts";
 import { setPermitted } from "./rates.ts";
@@ -60,6 +60,7 @@ class OpenBus implements Bus {
   private readonly shards: (Shard | undefined)[];
   private readonly ringer: Ringer;
   private readonly sending: Sending;
+  private readonly onlooker = new Onlooker();
   private closed = false;
 
   constructor(dir: string) {
@@ -320,6 +321,10 @@ class OpenBus implements Bus {
 
   agents(): AgentEntry[] {
     return listAgents(this.allShards());
+  }
+
+  agentsSeen(): AgentEntry[] {
+    return this.onlooker.list(this.allShards());
   }
 
   bell(): Bell {

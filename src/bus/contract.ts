@@ -200,7 +200,13 @@ export interface Bus {
   isServed(id: string): boolean;
   /** Undefined if the id is not registered. */
   reading(id: string): Reading | undefined;
+  /** All that are registered, every seal of the index checked under the locks. */
   agents(): AgentEntry[];
+  /**
+   * The same for whoever looks on again and again: mostly without a lock, each entry of some moment, all of about the same. Every
+   * seal is checked each `limits.onlookerAuditMs`, where that keeps nobody waiting.
+   */
+  agentsSeen(): AgentEntry[];
   bell(): Bell;
   /** Removes what dead processes left: hosts, bells, blobs that no message names. */
   sweep(): Swept;

@@ -182,6 +182,15 @@ export function growIndex(shard: Shard): number {
 /** Runs `change` holding the shard's lock, on an index that is true. Throws try_again after `limits.lockWaitMs`. */
 export function withShard<T>(shard: Shard, change: () => T): T {
   if (!tryLockFile(shard.lockFd)) waitForLock(shard);
+  return locked(shard, change);
+}
+
+/** The same where the lock is free; where it is not nothing is done. For what can be done another time. */
+export function ifFree(shard: Shard, change: () => void): void {
+  if (tryLockFile(shard.lockFd)) locked(shard, change);
+}
+
+function locked<T>(shard: Shard, change: () => T): T {
   let words = shard.index.words;
   words[H.turns] = (words[H.turns] as number) + 1;
   words[H.holderPid] = ownPid;

@@ -1,13 +1,19 @@
 /** Looks at whatever run is under way, one after the other. */
 import { CfnError } from "../errors.ts";
 import { Observer } from "./observer.ts";
-import type { RunView } from "./runview.ts";
+import type { RunHead, RunView } from "./runview.ts";
+
+/** Each undefined where there is no run. */
+export interface Looks {
+  head(): RunHead | undefined;
+  view(): RunView | undefined;
+}
 
 /**
  * `locate` says which bus is meant; where it throws a CfnError there is none, and the next look asks again. So it does when a bus
  * has gone away.
  */
-export function followingLook(locate: () => string): () => RunView | undefined {
+export function followingLooks(locate: () => string): Looks {
   let observer: Observer | undefined;
   const open = (): Observer | undefined => {
     try {
@@ -17,11 +23,12 @@ export function followingLook(locate: () => string): () => RunView | undefined {
       throw error;
     }
   };
-  return () => {
-    const view = observer?.look(false);
+  const following = <View>(look: (by: Observer) => View | undefined): View | undefined => {
+    const view = observer && look(observer);
     if (view !== undefined) return view;
     observer?.close();
     observer = open();
-    return observer?.look(false);
+    return observer && look(observer);
   };
+  return { head: () => following((by) => by.head()), view: () => following((by) => by.look(false)) };
 }

@@ -16,7 +16,7 @@ import { systemMs } from "../os/clock.ts";
 import { pidNamespace } from "../os/process.ts";
 import { type HostFacts, judgeAgent, judgeHost, type ProcessFacts, type Thresholds } from "./judge.ts";
 import { isThere, lookAtAgent, lookAtHost } from "./processes.ts";
-import type { AgentView, HostView, RunView } from "./runview.ts";
+import type { AgentView, HostView, RunHead, RunView } from "./runview.ts";
 
 /** A loop that turns ticks every `limits.pollMs`. */
 const TURNING_MS = 3 * limits.pollMs;
@@ -53,9 +53,24 @@ export class Observer {
 
   /** Undefined once the bus is gone. */
   look(thorough: boolean): RunView | undefined {
+    return this.#whileThere(() => this.#view(thorough));
+  }
+
+  /** The same of the run and its master alone: what it costs does not grow with the agents. */
+  head(): RunHead | undefined {
+    return this.#whileThere(() => {
+      const now = systemMs();
+      const { board, phase, leaving, thresholds, master } = this.#run(now);
+      const hosts = master === undefined ? [] : [hostView("master", master, thresholds)];
+      const isLate = !leaving && hosts.some(({ beatAgeMs }) => beatAgeMs >= limits.beatLateMs);
+      return { runId: runOf(this.#busDir), board, phase, hosts, suspicion: isLate ? "beat" : "none" };
+    });
+  }
+
+  #whileThere<T>(look: () => T): T | undefined {
     if (!isBus(this.#busDir)) return undefined;
     try {
-      return this.#view(thorough);
+      return look();
     } catch (error) {
       // It went away meanwhile.
       if (error instanceof CfnError && !isBus(this.#busDir)) return undefined;
@@ -67,8 +82,7 @@ export class Observer {
     this.#bus.close();
   }
 
-  #view(thorough: boolean): RunView {
-    const now = systemMs();
+  #run(now: number) {
     const board = readBoard(this.#busDir);
     const phase = board && runPhases[board.phase];
     const leaving = phase === "stopping" || phase === "over";
@@ -78,10 +92,15 @@ export class Observer {
       beatLateMs: limits.beatLateMs,
       hungAfterMs: limits.coordinatorHungMs,
     };
-    const master = board && this.#master(board, now);
+    return { board, phase, leaving, thresholds, master: board && this.#master(board, now) };
+  }
+
+  #view(thorough: boolean): RunView {
+    const now = systemMs();
+    const { board, phase, leaving, thresholds, master } = this.#run(now);
     const look: Look = { now, board, thresholds, master, leaving, thorough };
     const teams = this.#teams(look);
-    const index = this.#bus.agents();
+    const index = thorough ? this.#bus.agents() : this.#bus.agentsSeen();
     const agents = this.#agents(look, teams, index);
     const hosts = hostViews(look, teams);
     const runId = runOf(this.#busDir);

@@ -58,6 +58,9 @@ export interface RunView {
   readonly suspicion: "none" | "death" | "beat";
 }
 
+/** The run without its agents: of the hosts only the master, of what is suspicious only its beat. */
+export type RunHead = Pick<RunView, "runId" | "board" | "phase" | "hosts" | "suspicion">;
+
 export const healthOf = (view: RunView): HealthState =>
   worstOf([...view.hosts, ...view.agents].map(({ health }) => health));
 
@@ -69,14 +72,14 @@ export function agentCounts(view: RunView): Readonly<Record<HealthState, number>
 }
 
 /** Why the run does not answer for itself; undefined if its master is well. */
-export function masterTrouble(view: RunView): string | undefined {
+export function masterTrouble(view: RunHead): string | undefined {
   const master = view.hosts.find(({ role }) => role === "master");
   if (master === undefined) return view.runId === undefined ? undefined : "it is just being made";
   return master.health.state === "healthy" ? undefined : `the master: ${master.health.reason}`;
 }
 
 /** Why not all of the run takes tasks; undefined if it does. */
-export function unreadiness(view: RunView): string | undefined {
+export function unreadiness(view: RunHead): string | undefined {
   const { board, phase } = view;
   if (board === undefined) return "there is no run";
   if (phase !== "running") return `the run is ${phase}`;

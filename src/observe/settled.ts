@@ -1,7 +1,7 @@
 /** A look that accuses nobody for what another one a moment later explains. */
 import { limits } from "../limits.ts";
 import { systemMs } from "../os/clock.ts";
-import type { RunView } from "./runview.ts";
+import type { RunHead } from "./runview.ts";
 
 const WAITS_MS = { death: limits.deathSecondLookMs, beat: limits.beatSecondLookMs } as const;
 const LOOKS_MOST = 4;
@@ -11,7 +11,7 @@ const LOOKS_MOST = 4;
  * says in a moment; a beat that is late for us may be one that we, or the whole machine, were stopped at. A wait that itself took
  * far longer than it should proves nothing, and is repeated.
  */
-export async function settledLook(look: () => RunView | undefined): Promise<RunView | undefined> {
+export async function settledLook<View extends RunHead>(look: () => View | undefined): Promise<View | undefined> {
   let view = look();
   for (let looks = 1; looks < LOOKS_MOST; looks++) {
     const suspicion = view?.suspicion ?? "none";

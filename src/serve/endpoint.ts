@@ -4,7 +4,8 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import type { RunView } from "../observe/runview.ts";
+import type { Looks } from "../observe/following.ts";
+import type { RunHead } from "../observe/runview.ts";
 import { settledLook } from "../observe/settled.ts";
 import { isLoopback } from "../os/address.ts";
 import { systemMs } from "../os/clock.ts";
@@ -25,26 +26,16 @@ export interface Endpoint {
   /** Where it listens: `http://127.0.0.1:7708`, or `unix:PATH`. */
   readonly url: string;
   /** From now on this is what is looked at; before, there is no run. */
-  watch(look: () => RunView | undefined): void;
+  watch(looks: Looks): void;
   close(): void;
 }
 
 /** Throws CfnError("usage") for what would be open to others, ("unavailable") where the address cannot be had. */
 export function openEndpoint({ address, allowRemote, token, onError }: EndpointOptions): Endpoint {
   checkReach(address, allowRemote, token);
-  let look: () => RunView | undefined = () => undefined;
-  let view: Promise<RunView | undefined> | undefined;
-  let viewedAt = Number.NEGATIVE_INFINITY;
-  let busy = false;
-  const current = (): Promise<RunView | undefined> => {
-    if (view !== undefined && (busy || systemMs() - viewedAt < limits.serveViewMs)) return view;
-    busy = true;
-    view = settledLook(() => look()).finally(() => {
-      busy = false;
-      viewedAt = systemMs();
-    });
-    return view;
-  };
+  let looks: Looks = { head: () => undefined, view: () => undefined };
+  const head = shared(() => looks.head());
+  const view = shared(() => looks.view());
   const { serveHeadBytes: headBytes, serveConnections: connections, serveRequestMs: requestMs } = limits;
   const listener: HttpListener = listenHttp(
     address,
@@ -53,7 +44,8 @@ export function openEndpoint({ address, allowRemote, token, onError }: EndpointO
       const refusal = refused({ address, port: listener.port, token }, request);
       if (refusal !== undefined) return refusal;
       const route = routeOf(request.target);
-      return route === undefined ? notFound(request.target) : route(await current());
+      if (route === undefined) return notFound(request.target);
+      return route.of === "head" ? route.answer(await head()) : route.answer(await view());
     },
     onError,
   );
@@ -61,9 +53,25 @@ export function openEndpoint({ address, allowRemote, token, onError }: EndpointO
   return {
     url: `${address.kind === "tcp" ? "http://" : ""}${addressText(listening)}`,
     watch(next) {
-      look = next;
+      looks = next;
     },
     close: () => listener.close(),
+  };
+}
+
+/** One look for all who ask within `limits.serveViewMs` of its end. */
+function shared<View extends RunHead>(look: () => View | undefined): () => Promise<View | undefined> {
+  let seen: Promise<View | undefined> | undefined;
+  let seenAt = Number.NEGATIVE_INFINITY;
+  let busy = false;
+  return () => {
+    if (seen !== undefined && (busy || systemMs() - seenAt < limits.serveViewMs)) return seen;
+    busy = true;
+    seen = settledLook(look).finally(() => {
+      busy = false;
+      seenAt = systemMs();
+    });
+    return seen;
   };
 }
 

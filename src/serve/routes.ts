@@ -1,7 +1,7 @@
 /** What each path answers. Pure. */
 import { expositionText } from "../metrics/exposition.ts";
 import { agentReport, statusReport } from "../observe/reports.ts";
-import { masterTrouble, type RunView, unreadiness } from "../observe/runview.ts";
+import { masterTrouble, type RunHead, type RunView, unreadiness } from "../observe/runview.ts";
 import type { HttpResponse } from "../os/http.ts";
 import { viewFamilies } from "./families.ts";
 import { plain } from "./gate.ts";
@@ -17,18 +17,27 @@ const verdict = (trouble: string | undefined): HttpResponse =>
 
 const NO_RUN = "there is no run";
 
-type Route = (view: RunView | undefined) => HttpResponse;
+/** Whether the master is well, and takes tasks, is answered without looking at the agents. */
+type Route =
+  | { readonly of: "head"; readonly answer: (head: RunHead | undefined) => HttpResponse }
+  | { readonly of: "view"; readonly answer: (view: RunView | undefined) => HttpResponse };
 
 const routes: Readonly<Record<string, Route>> = {
-  "/healthz": (view) => verdict(view === undefined ? NO_RUN : masterTrouble(view)),
-  "/readyz": (view) => verdict(view === undefined ? NO_RUN : unreadiness(view)),
-  "/status": (view) => (view === undefined ? plain(503, NO_RUN) : json(statusReport(view))),
-  "/agents": (view) => json(view?.agents.map(agentReport) ?? []),
-  "/metrics": (view) => ({
-    status: 200,
-    type: "text/plain; version=0.0.4; charset=utf-8",
-    body: expositionText(viewFamilies(view)),
-  }),
+  "/healthz": { of: "head", answer: (head) => verdict(head === undefined ? NO_RUN : masterTrouble(head)) },
+  "/readyz": { of: "head", answer: (head) => verdict(head === undefined ? NO_RUN : unreadiness(head)) },
+  "/status": {
+    of: "view",
+    answer: (view) => (view === undefined ? plain(503, NO_RUN) : json(statusReport(view))),
+  },
+  "/agents": { of: "view", answer: (view) => json(view?.agents.map(agentReport) ?? []) },
+  "/metrics": {
+    of: "view",
+    answer: (view) => ({
+      status: 200,
+      type: "text/plain; version=0.0.4; charset=utf-8",
+      body: expositionText(viewFamilies(view)),
+    }),
+  },
 };
 
 const paths = Object.keys(routes).join("  ");

@@ -52,7 +52,7 @@ const view = (changes: Partial<RunView> = {}): RunView => ({
   suspicion: "none",
   ...changes,
 });
-const get = (target: string, of: RunView | undefined) => routeOf(target)?.(of);
+const get = (target: string, of: RunView | undefined) => routeOf(target)?.answer(of);
 
 test("a run whose master is well is alive, whatever its agents do", () => {
   expect(get("/healthz", view())).toMatchObject({ status: 200, body: "ok\n" });
