@@ -1,12 +1,12 @@
 /** The loop of `recv`: look, hand over what is there, else wait for the bell. Blocks the process. */
 import type { Bell, Bus } from "../src/bus/contract.ts";
-import { Gulps } from "../src/bus/gulps.ts";
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import type { Message } from "../src/message/message.ts";
 import { monotonicMs, sleepMs } from "../src/os/clock.ts";
 import { statPath } from "../src/os/file.ts";
 import { isReaderGone } from "../src/os/pipe.ts";
+import { Gulps } from "./gulps.ts";
 import { OutputClosed } from "./output.ts";
 
 /** `done`: what was wanted; `nothing`: no message in time; `busy`: somebody else held the inbox all the time. */

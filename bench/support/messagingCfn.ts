@@ -1,7 +1,8 @@
 /** The bus of this repository, by its own interface, as the commands use it. */
+
+import { Gulps } from "../../cmd/gulps.ts";
 import { openBus } from "../../src/bus/bus.ts";
 import type { Bell, Bus, Lease } from "../../src/bus/contract.ts";
-import { Gulps } from "../../src/bus/gulps.ts";
 import { limits } from "../../src/limits.ts";
 import type { Draft } from "../../src/message/message.ts";
 import { sleepMs } from "../../src/os/clock.ts";

@@ -3,7 +3,7 @@
  * to a millisecond, and its sender has the shard's lock to itself meanwhile. Two processes that meet at the lock for every message
  * cost each of them a change of process; one message on its own waits no longer than the shortest pause.
  */
-import { sleepMs } from "../os/clock.ts";
+import { sleepMs } from "../src/os/clock.ts";
 
 const LEAST_MS = 0.1;
 const MOST_MS = 1;
