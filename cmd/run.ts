@@ -1,7 +1,6 @@
 /** Runs a swarm: the bus, the signals and the files around `src/coordinator/master.ts`. */
 import { isBus } from "../src/bus/directory.ts";
 import { Run } from "../src/coordinator/master.ts";
-
 import { isTerminal } from "../src/os/terminal.ts";
 import { endAtBug } from "./bug.ts";
 import type { Command } from "./command.ts";

@@ -2,10 +2,8 @@
 import { Adoption } from "../src/agent/adoption.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import type { Env } from "../src/bus/directory.ts";
-
 import type { Settings } from "../src/config/schema.ts";
 import { FlatSwarm, flatId } from "../src/coordinator/flat.ts";
-
 import { HybridSwarm, masterId } from "../src/coordinator/hybrid.ts";
 import type { RunOptions } from "../src/coordinator/master.ts";
 import type { Shape } from "../src/coordinator/shape.ts";

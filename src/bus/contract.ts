@@ -107,7 +107,6 @@ export interface Closed {
   readonly unread: readonly string[];
 }
 
-/** What has happened on a bus since it was made, and how it stands. */
 /** Times that this process found a shard's lock taken, how long it waited for it in all, and the longest of these waits. */
 export interface LockWaits {
   readonly lockWaits: number;
@@ -115,6 +114,7 @@ export interface LockWaits {
   readonly lockWaitMostMs: number;
 }
 
+/** What has happened on a bus since it was made, and how it stands. */
 export interface BusStats extends LockWaits {
   /** Attempts to send that were refused, of all processes: one that is repeated counts again. */
   readonly refusedInboxFull: number;
