@@ -2,6 +2,7 @@
 import { limits } from "../limits.ts";
 import { isSound } from "./audit.ts";
 import { compact, compactSome } from "./compact.ts";
+import type { Full } from "./contract.ts";
 import { countOutcome } from "./counters.ts";
 import { A, C, CHAIN, type ChainNumber, CLOSED, H, positionOf, R } from "./layout.ts";
 import { findPair, lastSequence, PAIRS_DAMAGED, type PairKey, recordSequence, reservePair } from "./pairs.ts";
@@ -37,11 +38,13 @@ export interface Parcel {
   readonly sequence: number;
   /** From whoever closed the inboxes. */
   readonly late: boolean;
+  /** Why it cannot go, as is known before the lock: what it is refused for, unless it has been accepted before. */
+  readonly unfit: Full | undefined;
 }
 
 export type Refusal =
   | { readonly status: "duplicate"; readonly sequence: number }
-  | { readonly status: "full"; readonly what: "inbox" | "bus"; readonly limit: string }
+  | Full
   | { readonly status: "gone" }
   | { readonly status: "closed" }
   | { readonly status: "gap"; readonly expected: number };
@@ -91,6 +94,7 @@ function tryAppend(shard: Shard, parcels: readonly Parcel[], from: number, to: n
   if (chain === CHAIN.data && shard.index.words[H.closing] === CLOSED && !first.late)
     return refused({ status: "closed" });
   if (sequence > last + 1) return refused({ status: "gap", expected: last + 1 });
+  if (first.unfit !== undefined) return refused(first.unfit);
 
   let words = shard.index.words;
   const at = slotWord(slot);
@@ -204,11 +208,8 @@ export const inboxFull = (shard: Shard, chain: ChainNumber = CHAIN.data) =>
     limit: `${chain === CHAIN.data ? shard.inboxMessages : limits.controlMessages} messages`,
   }) as const;
 
-const busFull = (shard: Shard): Refusal => ({
-  status: "full",
-  what: "bus",
-  limit: `${shard.bytesMost} bytes a shard`,
-});
+export const busFull = (shard: Shard) =>
+  ({ status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` }) as const;
 
 /** Room for a record at the tail: rotates, and moves old messages forward where that is what it takes. */
 function makeRoom(shard: Shard, bytes: number, reserved: boolean): boolean {

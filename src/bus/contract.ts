@@ -9,22 +9,25 @@ export type Sent =
   | { readonly status: "accepted"; readonly msgId: string; readonly sequence: number }
   /** The same sender already sent this sequence number (or a later one) to this recipient. Nothing was appended. */
   | { readonly status: "duplicate"; readonly msgId: string; readonly sequence: number }
-  /**
-   * Wait and try again: the recipient's inbox or the bus is at its bound, or the sender at the rate that a loaded machine
-   * permits, which says after how many milliseconds it is not. Nothing was appended.
-   */
-  | {
-      readonly status: "full";
-      readonly what: "inbox" | "bus" | "rate";
-      readonly limit: string;
-      readonly retryMs?: number;
-    }
+  | Full
   /** No such agent is registered. */
   | { readonly status: "gone"; readonly to: string }
   /** The run is ending: its bus takes no further data message. */
   | { readonly status: "closed" }
   /** An explicit sequence number that skips some: an earlier message was never sent. */
   | { readonly status: "gap"; readonly expected: number };
+
+/**
+ * Wait and try again: the recipient's inbox or the bus is at its bound, or the sender at the rate that a loaded machine
+ * permits, which says after how many milliseconds it is not. Nothing was appended; and a message sent under a sequence
+ * number of the sender's own is not on the bus from an earlier attempt either.
+ */
+export interface Full {
+  readonly status: "full";
+  readonly what: "inbox" | "bus" | "rate";
+  readonly limit: string;
+  readonly retryMs?: number;
+}
 
 export type Role = "master" | "coordinator" | "worker" | "guest";
 

@@ -10,11 +10,12 @@ export function countOne(counts: Uint32Array, at: number): number {
   return Atomics.add(counts, at, 1);
 }
 
-/** Attempts to append. */
+/** Attempts to append; what the rate refuses is counted there. */
 export function countOutcome(counts: Uint32Array, { accepted, refusal }: Appended): void {
   if (accepted > 0 && Atomics.add(counts, H.accepted, accepted) > 0xffff_ffff - accepted)
     countOne(counts, H.acceptedHigh);
-  if (refusal?.status === "full") countOne(counts, refusal.what === "inbox" ? H.refusedInboxFull : H.refusedBusFull);
+  if (refusal?.status !== "full" || refusal.what === "rate") return;
+  countOne(counts, refusal.what === "inbox" ? H.refusedInboxFull : H.refusedBusFull);
 }
 
 /** Of a 64-bit count whose halves are written one after the other. */

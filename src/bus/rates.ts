@@ -17,7 +17,7 @@ import { systemMs } from "../os/clock.ts";
 import { allocateFile, closeFile, fileSize, O, openFile, renameFile, statPath, unlinkFile } from "../os/file.ts";
 import { type Mapping, mapFile } from "../os/mapping.ts";
 import { randomId } from "../os/random.ts";
-import type { Sent } from "./contract.ts";
+import type { Full } from "./contract.ts";
 import { countOne } from "./counters.ts";
 import { H } from "./layout.ts";
 import type { Shard } from "./shard.ts";
@@ -48,7 +48,7 @@ export class Rates {
   constructor(private readonly dir: string) {}
 
   /** Undefined where the message may go; it has been paid for then, whether or not there is room for it. */
-  spend({ index }: Shard, from: string): Sent | undefined {
+  spend({ index }: Shard, from: string): Full | undefined {
     const perSecond = index.words[H.permittedPerSecond] as number;
     const nowMs = systemMs();
     const ageMs = (Math.floor(nowMs) - (index.words[H.permittedAt] as number)) >>> 0;

@@ -9,10 +9,10 @@ import { messageIds, senderOf } from "../message/ids.ts";
 import { type Draft, isAgentId } from "../message/message.ts";
 import { unixSeconds } from "../os/clock.ts";
 import { randomId } from "../os/random.ts";
-import { type Appended, append, inboxFull, type Parcel } from "./append.ts";
+import { type Appended, append, busFull, inboxFull, type Parcel } from "./append.ts";
 import type { Ringer } from "./bell.ts";
 import { dropBlob, storeBlob } from "./blobs.ts";
-import type { Sent } from "./contract.ts";
+import type { Full, Sent } from "./contract.ts";
 import { countOne } from "./counters.ts";
 import { groupBy } from "./groups.ts";
 import { CHAIN, CLOSED, FLAG_BLOB, H } from "./layout.ts";
@@ -151,16 +151,20 @@ export class Sending {
     return outcomes as Sent[];
   }
 
-  /** `at`: its place in the batch; `ahead`: how many data messages of that go before it to the same inbox. */
+  /**
+   * `at`: its place in the batch; `ahead`: how many data messages of that go before it to the same inbox. What has a number of
+   * the sender's own is refused under the lock alone: an earlier attempt may have been accepted.
+   */
   private prepare(draft: Draft, now: number, at: number, ahead: number): Prepared | Sent {
     const { shard, key } = this.route(draft.from, draft.to);
     if (!mayHaveRoom(shard, draft, ahead)) {
       countOne(shard.index.words, H.refusedInboxFull);
       return inboxFull(shard);
     }
+    let unfit: Full | undefined;
     if (shard.index.words[H.permittedPerSecond] !== 0 && draft.chain !== "control") {
-      const refusal = this.rates.spend(shard, draft.from);
-      if (refusal !== undefined) return refusal;
+      unfit = this.rates.spend(shard, draft.from);
+      if (unfit !== undefined && draft.sequence === undefined) return unfit;
     }
     if (draft.msgId !== undefined) assert(senderOf(draft.msgId) !== undefined, `"${draft.msgId}" is a message id`);
     const msgId = draft.msgId ?? nextId(draft.from);
@@ -168,22 +172,32 @@ export class Sending {
     const { to } = draft;
     const chain = draft.chain === "control" ? CHAIN.control : CHAIN.data;
     const sequence = draft.sequence ?? 0;
-    const { late } = this;
-    if (text.length * 3 <= limits.recordBytes) {
-      // The sum is taken here and not under the lock.
-      const sum = bodySum(text);
-      return { msgId, shard, at, to, chain, key, sequence, late, body: text, sum, flags: 0, charge: 0 };
+    let body: string | Uint8Array = text;
+    let flags = 0;
+    let charge = 0;
+    if (text.length * 3 > limits.recordBytes) {
+      const bytes = encoder.encode(text);
+      assert(bytes.length <= limits.batchLineBytes, "a payload's size is validated at the edge");
+      body = bytes;
+      if (bytes.length > limits.recordBytes) {
+        charge = bytes.length;
+        const blob = unfit === undefined && blobFits(shard, charge) ? storeBlob(this.dir, bytes) : 0;
+        if (typeof blob === "number") {
+          unfit ??= busFull(shard);
+          if (sequence === 0) {
+            countOne(shard.index.words, H.refusedBusFull);
+            return unfit;
+          }
+          body = "";
+        } else {
+          body = blob;
+          flags = FLAG_BLOB;
+        }
+      }
     }
-    const body = encoder.encode(text);
-    assert(body.length <= limits.batchLineBytes, "a payload's size is validated at the edge");
-    if (body.length <= limits.recordBytes) {
-      return { msgId, shard, at, to, chain, key, sequence, late, body, sum: bodySum(body), flags: 0, charge: 0 };
-    }
-    const stored = blobFits(shard, body.length) ? storeBlob(this.dir, body) : 0;
-    if (typeof stored === "number") return { status: "full", what: "bus", limit: `${shard.bytesMost} bytes a shard` };
-    const sum = bodySum(stored);
-    const charge = body.length;
-    return { msgId, shard, at, to, chain, key, sequence, late, body: stored, sum, flags: FLAG_BLOB, charge };
+    // The sum is taken here and not under the lock.
+    const sum = bodySum(body);
+    return { msgId, shard, at, to, chain, key, sequence, late: this.late, body, sum, flags, charge, unfit };
   }
 
   private route(from: string, to: string): Route {

@@ -92,6 +92,16 @@ test("each sender has a rate of its own for data, over all processes; control me
     other.close();
   }));
 
+test("a retry of what was accepted is known as such, though its sender may send no more for now", () =>
+  withOpenBus((bus) => {
+    bus.register({ id: "w", role: "worker" });
+    bus.permit(1);
+    const { accepted } = flood(bus, 20, draft("a"));
+    expect(bus.send(draft("a", { sequence: 1 }))).toMatchObject({ status: "duplicate", sequence: 1 });
+    expect(bus.send(draft("a", { sequence: accepted + 1 }))).toMatchObject({ status: "full", what: "rate" });
+    expect(bus.stats().refusedBusFull + bus.stats().refusedInboxFull).toBe(0);
+  }));
+
 test("a limit that is taken back, has lapsed, is no possible one, or cannot be counted is none", () =>
   withOpenBus(
     (bus, dir) => {

@@ -41,6 +41,24 @@ test("a retry of what was accepted is known as such, though the inbox is full by
     expect(bus.send(draft("w"))).toMatchObject({ status: "full", what: "inbox", limit: "4 messages" });
   }, bounds));
 
+test("a retry of what was accepted is known as such, though the bus has no room for its body by now", () =>
+  withOpenBus(
+    (bus) => {
+      bus.register({ id: "w", role: "worker" });
+      const large = { payload: "x".repeat(200_000) };
+      expect(bus.send(draft("w", { ...large, sequence: 1 }))).toMatchObject({ status: "accepted" });
+      let sequence = 1;
+      while (bus.send(draft("w", large)).status === "accepted") sequence++;
+      expect(bus.send(draft("w", { ...large, sequence: 1 }))).toMatchObject({ status: "duplicate", sequence: 1 });
+      const { refusedBusFull } = bus.stats();
+      expect(bus.send(draft("w", { ...large, sequence: sequence + 1 }))).toMatchObject({ status: "full", what: "bus" });
+      expect(bus.send(draft("w", large))).toMatchObject({ status: "full", what: "bus" });
+      expect(bus.stats().refusedBusFull).toBe(refusedBusFull + 2);
+      expect(bus.send(draft("w", { ...large, sequence: sequence + 2 }))).toMatchObject({ status: "gap" });
+    },
+    { busBytes: 4 * 1024 * 1024, shards: 1, inboxBytes: 64 * 1024 * 1024 },
+  ));
+
 test("a depth that nobody wrote refuses nobody: it is mended", () =>
   withOpenBus((bus, dir) => {
     bus.register({ id: "w", role: "worker" });
