@@ -19,6 +19,9 @@ const SLOW_TAKES = 20;
 const SLOW_RESTS_MS = 10;
 const TELL_MS = 100;
 const AT_ONCE = 250;
+/** Messages a second that a talker sends that was told to keep a pace; it looks at the clock so often. */
+export const PACE = 10_000;
+const PACE_LOOK_MS = 5;
 
 function leaseOf(bus: Bus, id: string): Lease {
   bus.register({ id, role: "guest" });
@@ -64,7 +67,7 @@ async function slow(bus: Bus): Promise<void> {
   process.exit(0);
 }
 
-/** Takes what comes, and says now and then how much that was. */
+/** Takes what comes, and says now and then how much that was, and when: milliseconds of its own clock. */
 async function hear(bus: Bus, id: string): Promise<void> {
   const said = listen();
   const lease = leaseOf(bus, id);
@@ -81,21 +84,30 @@ async function hear(bus: Bus, id: string): Promise<void> {
     received += some.length;
     if (performance.now() - told < TELL_MS) continue;
     told = performance.now();
-    process.stdout.write(`${received}\n`);
+    process.stdout.write(`${received} ${told}\n`);
     await Bun.sleep(0);
   }
   process.exit(0);
 }
 
-/** Sends as fast as it can until stdin ends. */
+/** Sends until stdin ends: as fast as it can, or `PACE` a second while the last line that it was told is "paced". */
 async function talk(bus: Bus, from: string, to: string): Promise<void> {
   const said = listen();
   process.stdout.write("ready\n");
-  const payload = "x".repeat(300);
+  const draft = { from, to, type: "bench", payload: "x".repeat(300) };
+  const accepted = (): boolean => bus.send(draft).status === "accepted";
+  let begun: number | undefined;
+  let sent = 0;
   while (said.text !== undefined) {
-    for (let n = 0; n < limits.inboxMessages; n++) {
-      if (bus.send({ from, to, type: "bench", payload }).status !== "accepted") sleepMs(0.05);
+    if (said.text.endsWith("paced\n")) {
+      begun ??= performance.now();
+      for (const due = ((performance.now() - begun) / 1000) * PACE; sent < due && accepted(); sent++);
+      await Bun.sleep(PACE_LOOK_MS);
+      continue;
     }
+    begun = undefined;
+    sent = 0;
+    for (let n = 0; n < limits.inboxMessages; n++) if (!accepted()) sleepMs(0.05);
     await Bun.sleep(0);
   }
   process.exit(0);

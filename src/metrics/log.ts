@@ -82,7 +82,7 @@ export class MetricsLog {
     this.timer = undefined;
     const { batch } = this;
     this.batch = [];
-    if (batch.length > 0) this.attempt(() => this.write(encoder.encode(linesOf(batch)), batch.length));
+    if (batch.length > 0) this.attempt(() => this.write(linesOf(batch), batch.length));
   }
 
   close(): void {
@@ -92,20 +92,22 @@ export class MetricsLog {
     this.file = undefined;
   }
 
-  private write(lines: Uint8Array, count: number): void {
+  private write(lines: string, count: number): void {
     if (this.file === undefined) return;
-    const { fileBytes } = this.options.settings;
-    if (this.file.length > 0 && this.file.length + lines.length > fileBytes) this.file = this.rotate();
-    const bytes = this.file.length > 0 ? lines : Buffer.concat([this.header(), lines]);
+    let bytes = encoder.encode(this.file.length > 0 ? lines : this.header() + lines);
+    if (this.file.length > 0 && this.file.length + bytes.length > this.options.settings.fileBytes) {
+      this.file = this.rotate();
+      bytes = encoder.encode(this.header() + lines);
+    }
     const reason = this.file.append(bytes);
     if (reason !== undefined) throw new CfnError("cannot_create", `cannot write ${reason}`);
     this.written += count;
   }
 
-  private header(): Uint8Array {
+  private header(): string {
     const { runId, writer } = this.options;
     const header: MetricsHeader = { schema: metricsSchema, run_id: runId, writer, next: this.written + 1 };
-    return encoder.encode(`${JSON.stringify(header)}\n`);
+    return `${JSON.stringify(header)}\n`;
   }
 
   /** A death in between leaves a number free, which readers pass over. */
