@@ -2,8 +2,8 @@
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
 import { createBus, destroyBus } from "../src/bus/directory.ts";
+import type { RunEnd } from "../src/coordinator/contract.ts";
 import { Guardian } from "../src/coordinator/guardian.ts";
-import type { RunEnd } from "../src/coordinator/master.ts";
 import { makeSpool, planSpool } from "../src/coordinator/spool.ts";
 import { clearedSubgroup } from "../src/os/cgroup.ts";
 import { becomeSubreaper } from "../src/os/subreaper.ts";

@@ -1,5 +1,5 @@
 /** What a run that has ended says, and its exit status. */
-import type { RunEnd } from "../src/coordinator/master.ts";
+import type { RunEnd } from "../src/coordinator/contract.ts";
 import type { RunReport } from "../src/coordinator/report.ts";
 import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
 import { say } from "./log.ts";

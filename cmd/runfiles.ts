@@ -1,5 +1,5 @@
 /** The files around a run: what it records (journal, joblog), what it stores (results) and what it reports. */
-import type { RunEnd, RunOptions } from "../src/coordinator/master.ts";
+import type { RunEnd, RunOptions } from "../src/coordinator/contract.ts";
 import { Output } from "../src/coordinator/output.ts";
 import { Recorder } from "../src/coordinator/recorder.ts";
 import { writeReport } from "../src/coordinator/report.ts";

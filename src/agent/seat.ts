@@ -23,6 +23,8 @@ export class Seat {
   running: Running | undefined;
   /** Set by `stop`: tasks are no longer started, but answered. */
   stopped = false;
+  /** It was stopped by itself, and takes no further task. */
+  retired = false;
   #state: LifecycleState = "SPAWNED";
 
   constructor(

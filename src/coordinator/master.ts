@@ -4,96 +4,37 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { LatencyCounts } from "../message/latency.ts";
 import type { ResultPayload, TaskPayload } from "../message/protocol.ts";
-import { monotonicMs, sleepMs, unixSeconds } from "../os/clock.ts";
-import { endDescendants, hasOthers } from "../os/descendants.ts";
-import { reapNow } from "../os/reap.ts";
+import { monotonicMs, unixSeconds } from "../os/clock.ts";
 import { nextTurn } from "../os/stream.ts";
-import { openDescriptors, peakRssBytes } from "../os/usage.ts";
-import { type Halt, type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
-import type { Gate } from "./gate.ts";
-import type { Guardian } from "./guardian.ts";
-import type { RunLook, RunObserver, Waits } from "./observer.ts";
+import { openDescriptors } from "../os/usage.ts";
+import type { RunEnd, RunOptions } from "./contract.ts";
+import { type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts";
+import { finish } from "./finish.ts";
+import { readTasks } from "./intake.ts";
+import type { RunLook } from "./observer.ts";
 import type { Output } from "./output.ts";
 import { ReaderPatience } from "./patience.ts";
 import type { Recorder } from "./recorder.ts";
-import { deliveryReports, type Failures, type RunReport } from "./report.ts";
-import type { Shape } from "./shape.ts";
-import type { TaskSource } from "./source.ts";
+import type { Failures } from "./report.ts";
 import { taskPayload } from "./spec.ts";
 import type { Failover, Swarm, SwarmEvents } from "./swarm.ts";
-import { type KeepLines, type MessageReport, noMessages } from "./undelivered.ts";
+import { Timing } from "./timing.ts";
 
-export interface RunOptions {
-  readonly runId: string;
-  readonly shape: Shape;
-  readonly source: TaskSource;
-  /** Without a task list. */
-  readonly oneTaskEach: boolean;
-  readonly retries: number;
-  readonly halt: Halt;
-  readonly timeoutMs: number | undefined;
-  /** Of the whole run. */
-  readonly timeLimitMs: number | undefined;
-  /** From TERM to KILL, for what is ended early. */
-  readonly graceMs: number;
-  /** Somebody wants the run to end, by `cfn stop`; without a grace, with this run's. */
-  readonly onStop: (graceMs: number | undefined) => void;
-  /** Lets agents start; undefined where no mark is set. */
-  readonly gate: Gate | undefined;
-  readonly lineBuffer: boolean;
-  readonly openSwarm: (events: SwarmEvents) => Swarm;
-  readonly openRecorder: (retried: () => number, onFailure: (error: unknown) => void) => Recorder;
-  /** Its output goes to the recorder when it is out. */
-  readonly openOutput: (recorder: Recorder, onFailure: (error: unknown) => void) => Output;
-  /** Given where the report is wanted: it looks at every file of the bus. */
-  readonly busBytes: (() => number) | undefined;
-  /** In how many places the bus was found damaged. */
-  readonly busDamaged: () => number;
-  /** Closes the bus to messages, and takes those that nobody has read. */
-  readonly drainInboxes: (keep: KeepLines) => Promise<MessageReport>;
-  /** Whether the bus directory is still there. */
-  readonly busIsThere: () => boolean;
-  readonly guardian: Guardian;
-  readonly observers: readonly RunObserver[];
-  readonly onWarning: (text: string) => void;
-}
-
-export interface RunEnd {
-  readonly report: RunReport;
-  /** What ended the reading of tasks or the printing of output, if anything did. */
-  readonly failure: unknown;
-  /** Whether the list was read to its end and every task of it has its result. */
-  readonly finished: boolean;
-  /** Processes that could not be ended. */
-  readonly left: readonly number[];
-}
-
-/** Tasks that are read before they are handed over and results and signals get a turn; fewer at first: agents can start. */
-const BURST = 256;
-const FIRST_BURST = 16;
 const FOLLOW_MS = 50;
 const SAMPLE_MS = 1000;
-const DYING_MS = 25;
 
 export class Run {
   private readonly state: RunState;
   private readonly swarm: Swarm;
   private readonly output: Output;
   private readonly patience: ReaderPatience;
-  private readonly latency = { task: new LatencyCounts(), result: new LatencyCounts() };
   private readonly recorder: Recorder;
+  private readonly timing: Timing;
   private readonly failures: Failures;
-  /** When the attempt under way was published, Unix milliseconds. */
-  private readonly publishedAt = new Map<number, number>();
   private readonly outgoing = new Map<string, TaskPayload[]>();
   private readonly startMs = monotonicMs();
   private readonly failovers: Failover[];
-  /** What the first attempt at a task is numbered: higher than any of an earlier execution of the run. */
-  private readonly firstAttempt: number;
-  private firstSpawn = Number.POSITIVE_INFINITY;
-  private lastSpawn = 0;
   private countedMs = 0;
   private failure: unknown;
   /** What the gate is closed for. */
@@ -111,10 +52,18 @@ export class Run {
   private over: () => void = () => undefined;
   private readonly peak = { bus: 0, fds: 0 };
 
+  /** Given to others as it is: it is called for each task and each result. */
+  private readonly handle = (event: RunEvent): void => {
+    if (event.type === "result") this.measure(event.result);
+    if (event.type === "hello") this.greeted(event.coordinator, event.workers);
+    for (const command of this.state.handle(event)) this.perform(command);
+    if (event.type === "lost") this.flush();
+  };
+
   constructor(private readonly options: RunOptions) {
     const { shape, oneTaskEach, retries, halt, graceMs: killGraceMs, gate } = options;
     const events: SwarmEvents = {
-      onEvent: (event) => this.handle(event),
+      onEvent: this.handle,
       onWake: () => void this.turn(),
       onFailover: (failover) => {
         this.failovers.push(failover);
@@ -131,8 +80,9 @@ export class Run {
     const { counts: earlier, failures, attempts, failovers } = this.recorder.earlier;
     this.failures = failures;
     this.failovers = [...failovers];
-    this.firstAttempt = attempts + 1;
-    const { firstAttempt } = this;
+    // Higher than any of an earlier execution of the run.
+    const firstAttempt = attempts + 1;
+    this.timing = new Timing(firstAttempt, shape.workers);
     const gated = gate !== undefined;
 
     this.state = new RunState({ teams, oneTaskEach, retries, halt, killGraceMs, firstAttempt, earlier, gated });
@@ -187,44 +137,15 @@ export class Run {
   }
 
   private async readTasks(): Promise<void> {
-    const { source } = this.options;
-    let reading: Promise<void> | undefined;
-    let handled = 0;
-    let burst = FIRST_BURST;
+    const { state, output, recorder, handle } = this;
+    const { source, onWarning } = this.options;
+    const [flush, change] = [() => this.flush(), () => this.change()];
     try {
-      while (!this.state.ending) {
-        if (this.state.room === 0 || this.output.held > limits.resultsHeld) {
-          this.flush();
-          await this.change();
-          continue;
-        }
-        const next = source.next();
-        if (next === "end") {
-          this.listRead = true;
-          return;
-        }
-        if (next === "wait") {
-          this.flush();
-          reading ??= source.more().finally(() => {
-            reading = undefined;
-          });
-          // Input may be long in coming; a run that ends meanwhile does not wait for it.
-          await Promise.race([reading, this.change()]);
-        } else if (!this.recorder.has(next.seq)) this.handle({ type: "task_available", task: next });
-        if (++handled === burst) {
-          handled = 0;
-          burst = Math.min(2 * burst, BURST);
-          this.flush();
-          await nextTurn();
-        }
-      }
-      reading?.catch((error: unknown) => this.options.onWarning(`reading tasks: ${error}`));
+      this.listRead = await readTasks(source, { state, output, recorder, handle, flush, change, onWarning });
     } catch (error) {
       // What has been read so far runs to its end; then the run says what was wrong with the list.
       if (error instanceof CfnError) this.failure ??= error;
       else this.fail(error);
-    } finally {
-      source.close();
     }
   }
 
@@ -265,13 +186,6 @@ export class Run {
     this.handle({ type: "admission", starts });
   }
 
-  private handle(event: RunEvent): void {
-    if (event.type === "result") this.measure(event.result);
-    if (event.type === "hello") this.greeted(event.coordinator, event.workers);
-    for (const command of this.state.handle(event)) this.perform(command);
-    if (event.type === "lost") this.flush();
-  }
-
   private perform(command: RunCommand): void {
     switch (command.type) {
       case "dispatch": {
@@ -307,8 +221,7 @@ export class Run {
   private flush(): void {
     for (const [coordinator, tasks] of this.outgoing) {
       this.outgoing.delete(coordinator);
-      const now = unixSeconds() * 1000;
-      for (const task of tasks) this.publishedAt.set(task.seq, now);
+      this.timing.published(tasks, unixSeconds() * 1000);
       this.swarm.dispatch(coordinator, tasks);
     }
   }
@@ -338,23 +251,8 @@ export class Run {
   }
 
   private measure(result: ResultPayload): void {
-    const waits = this.waitsOf(result);
+    const waits = this.timing.ended(result, unixSeconds() * 1000);
     for (const observer of this.options.observers) observer.attempt?.(result, waits);
-    if (waits === undefined) return;
-    this.latency.task.add(waits.task);
-    this.latency.result.add(waits.result);
-    if (result.attempt > this.firstAttempt || result.seq > this.options.shape.workers) return;
-    const startedMs = result.started_at * 1000;
-    this.firstSpawn = Math.min(this.firstSpawn, startedMs);
-    this.lastSpawn = Math.max(this.lastSpawn, startedMs);
-  }
-
-  private waitsOf({ seq, started_at, run_time_ms }: ResultPayload): Waits | undefined {
-    const published = this.publishedAt.get(seq);
-    this.publishedAt.delete(seq);
-    if (published === undefined || started_at === 0) return undefined;
-    const startedMs = started_at * 1000;
-    return { task: startedMs - published, result: unixSeconds() * 1000 - (startedMs + run_time_ms) };
   }
 
   private sample(): void {
@@ -386,79 +284,14 @@ export class Run {
     for (const observer of this.options.observers) observer.look?.(look);
   }
 
-  /** All agents have ended: what they have not read of each other's messages. */
-  private async drainInboxes(): Promise<MessageReport> {
-    if (this.lost) return noMessages;
-    try {
-      return await this.options.drainInboxes((lines) => this.recorder.keepUndelivered(lines));
-    } catch (error) {
-      // The bus was removed just now, or its space is gone.
-      if (!(error instanceof CfnError)) throw error;
-      this.options.onWarning(`messages of this run were not counted: ${error.message}`);
-      return noMessages;
-    }
-  }
-
-  private async finish(): Promise<RunEnd> {
+  private finish(): Promise<RunEnd> {
     // Whoever is still to wake us finds no bus any more.
     this.closed = true;
-    const { runId, shape, guardian, observers } = this.options;
-    const spared = observers.flatMap((observer) => observer.processes?.() ?? []);
-    if (guardian.pid > 0) spared.push(guardian.pid);
-    awaitDying(spared);
-    const orphans = endDescendants(limits.endWaitMs, spared);
-    const messages = await this.drainInboxes();
-    const { mesh, hierarchical } = this.swarm;
-    const report: RunReport = {
-      schema: "cfn.run/1",
-      run_id: runId,
-      status: this.state.status,
-      topology: shape.topology,
-      agents: {
-        masters: shape.topology === "hybrid" ? 1 : 0,
-        coordinators: shape.teams.length,
-        workers: shape.workers,
-      },
-      coordination_time_ms: rounded(this.countedMs - this.startMs),
-      spawn_time_ms: rounded(Math.max(this.lastSpawn - this.firstSpawn, 0)),
-      tasks: this.state.counts,
-      ...deliveryReports(mesh, hierarchical),
-      messages,
-      latency_ms: { task: this.latency.task.quantiles(), result: this.latency.result.quantiles() },
-      resources: {
-        peak_rss_bytes: peakRssBytes() + this.swarm.peakRssBytes,
-        bus_bytes: this.peak.bus,
-        open_fds_max: Math.max(this.peak.fds, this.swarm.openFdsMax),
-      },
-      failures: this.failures.listed,
-      failures_omitted: this.failures.omitted,
-      failovers: this.failovers,
-      orphans_ended: orphans.ended,
-      orphans_left: orphans.left.length,
-      bus_damaged: this.options.busDamaged(),
-      alerts: [],
-      alerts_omitted: 0,
-    };
-    for (const observer of observers) observer.ended?.(report);
-    const { isPrinted, listRead, failure } = this;
-    if (!isPrinted) {
-      const remedy = "cfn run --resume runs them again";
-      this.options.onWarning(`nobody reads the output: tasks whose output is not out are not recorded; ${remedy}`);
-    }
-    const finished = listRead && isPrinted && report.tasks.cancelled === 0 && failure === undefined;
-    return { report, failure, finished, left: orphans.left };
+    const keep = this.lost ? undefined : (lines: string) => this.recorder.keepUndelivered(lines);
+    return finish(this.options, keep, () => {
+      const { state, swarm, timing, failures, failovers, peak, failure, listRead, isPrinted } = this;
+      const coordinationMs = this.countedMs - this.startMs;
+      return { state, swarm, timing, coordinationMs, failures, failovers, peak, failure, listRead, isPrinted };
+    });
   }
 }
-
-/**
- * What has been killed with its agent takes a moment to die, and is no orphan. Blocks, at most `DYING_MS` and only while
- * there is a child beside the `spared` ones.
- */
-function awaitDying(spared: readonly number[]): void {
-  for (const until = monotonicMs() + DYING_MS; monotonicMs() < until && hasOthers(spared); ) {
-    reapNow();
-    sleepMs(1);
-  }
-}
-
-const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

@@ -5,8 +5,9 @@ import type { Quantiles } from "../message/latency.ts";
 import type { EndReason, ResultPayload } from "../message/protocol.ts";
 import { replaceFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
-import type { TaskCounts } from "./decide.ts";
-import type { Failover } from "./swarm.ts";
+import type { RunState, TaskCounts } from "./decide.ts";
+import type { Shape } from "./shape.ts";
+import type { Failover, Swarm } from "./swarm.ts";
 import { addDeliveries, type DeliveryCounts, deliveryRate } from "./tally.ts";
 import type { MessageReport } from "./undelivered.ts";
 
@@ -65,12 +66,55 @@ export interface RunReport {
   readonly alerts_omitted: number;
 }
 
+/** What a report is made of, beside what stands in it as it is. */
+export interface ReportBasis
+  extends Pick<RunReport, "run_id" | "messages" | "resources" | "failovers" | "bus_damaged"> {
+  readonly shape: Shape;
+  readonly state: Pick<RunState, "status" | "counts">;
+  readonly swarm: Pick<Swarm, "mesh" | "hierarchical">;
+  readonly timing: { readonly spawnMs: number; readonly latency: RunReport["latency_ms"] };
+  /** From the start of the run until every task had its result. */
+  readonly coordinationMs: number;
+  readonly failures: Failures;
+  readonly orphans: { readonly ended: number; readonly left: readonly number[] };
+}
+
+export function reportOf(facts: ReportBasis): RunReport {
+  const { shape, state, swarm, timing, failures, orphans } = facts;
+  return {
+    schema: "cfn.run/1",
+    run_id: facts.run_id,
+    status: state.status,
+    topology: shape.topology,
+    agents: {
+      masters: shape.topology === "hybrid" ? 1 : 0,
+      coordinators: shape.teams.length,
+      workers: shape.workers,
+    },
+    coordination_time_ms: rounded(facts.coordinationMs),
+    spawn_time_ms: rounded(timing.spawnMs),
+    tasks: state.counts,
+    ...deliveryReports(swarm.mesh, swarm.hierarchical),
+    messages: facts.messages,
+    latency_ms: timing.latency,
+    resources: facts.resources,
+    failures: failures.listed,
+    failures_omitted: failures.omitted,
+    failovers: facts.failovers,
+    orphans_ended: orphans.ended,
+    orphans_left: orphans.left.length,
+    bus_damaged: facts.bus_damaged,
+    alerts: [],
+    alerts_omitted: 0,
+  };
+}
+
+/** Milliseconds, to the microsecond. */
+const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
+
 const withRate = (counts: DeliveryCounts): DeliveryReport => ({ ...counts, rate: deliveryRate(counts) });
 
-export function deliveryReports(
-  mesh: DeliveryCounts,
-  hierarchical: DeliveryCounts,
-): Pick<RunReport, "delivery" | "levels"> {
+function deliveryReports(mesh: DeliveryCounts, hierarchical: DeliveryCounts): Pick<RunReport, "delivery" | "levels"> {
   return {
     delivery: withRate(addDeliveries([mesh, hierarchical])),
     levels: { mesh: withRate(mesh), hierarchical: withRate(hierarchical) },
