@@ -5,7 +5,8 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { createBus, destroyBus } from "../src/bus/directory.ts";
+import { createBus } from "../src/bus/creation.ts";
+import { destroyBus } from "../src/bus/removal.ts";
 import { inPlace, type Place } from "./support/cfn.ts";
 import { bodies, Checksum, checksumOf, type Messaging } from "./support/messaging.ts";
 import { connect, type Engine, empty, startPeer } from "./support/peer.ts";

@@ -1,11 +1,11 @@
 /** Sends, waits where there is no space or no leave to send more, prints what was accepted. */
-import type { Bus, Sent } from "../src/bus/contract.ts";
+import type { Bus, Full, Sent } from "../src/bus/contract.ts";
 import { CfnError } from "../src/errors.ts";
 import type { Draft } from "../src/message/message.ts";
 import { Backlog } from "./backlog.ts";
 import { unknownAgent } from "./join.ts";
 import { printLines } from "./output.ts";
-import { type Full, Patience } from "./patience.ts";
+import { Patience } from "./patience.ts";
 import { Turns } from "./turns.ts";
 
 type Accepted = Extract<Sent, { status: "accepted" | "duplicate" }>;

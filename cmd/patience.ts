@@ -1,5 +1,5 @@
 /** Waiting for room: how long, and when to give up. */
-import type { Bus, Sent } from "../src/bus/contract.ts";
+import type { Bus, Full } from "../src/bus/contract.ts";
 import type { WaitingSender } from "../src/bus/waits.ts";
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
@@ -7,8 +7,6 @@ import type { Draft } from "../src/message/message.ts";
 import { monotonicMs, sleepMs } from "../src/os/clock.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Turns } from "./turns.ts";
-
-export type Full = Extract<Sent, { status: "full" }>;
 
 export class Patience {
   private deadline: number;

@@ -1,7 +1,8 @@
 /** The surroundings of one run, from their making to their removal: the bus, the directory for output, the guardian. */
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
-import { createBus, destroyBus } from "../src/bus/directory.ts";
+import { createBus } from "../src/bus/creation.ts";
+import { destroyBus } from "../src/bus/removal.ts";
 import type { RunEnd } from "../src/coordinator/contract.ts";
 import { Guardian } from "../src/coordinator/guardian.ts";
 import { makeSpool, planSpool } from "../src/coordinator/spool.ts";

@@ -1,5 +1,6 @@
 /** What a run will be, decided before anything of it exists. */
-import { busBase, sweepDeadBuses } from "../src/bus/directory.ts";
+import { busBase } from "../src/bus/directory.ts";
+import { sweepDeadBuses } from "../src/bus/removal.ts";
 import type { Gate } from "../src/coordinator/gate.ts";
 import { checkLimits } from "../src/coordinator/preflight.ts";
 import { planShape, type Shape } from "../src/coordinator/shape.ts";

@@ -1,5 +1,6 @@
 /** Takes a killed run over, once nothing of it is alive any more. */
-import { busBase, type Env, isBus, sweepDeadBuses } from "../src/bus/directory.ts";
+import { busBase, type Env, isBus } from "../src/bus/directory.ts";
+import { sweepDeadBuses } from "../src/bus/removal.ts";
 import { type HeldFolder, masterOf, type RunFolder, takeJournal } from "../src/coordinator/journalfolder.ts";
 import { stillAlive } from "../src/coordinator/journalread.ts";
 import { sweepSpool } from "../src/coordinator/spool.ts";

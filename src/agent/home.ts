@@ -7,7 +7,9 @@
  */
 import { openBus } from "../bus/bus.ts";
 import type { Bus } from "../bus/contract.ts";
-import { busBase, claimBus, createBus, destroyBus, type Env } from "../bus/directory.ts";
+import { claimBus, createBus } from "../bus/creation.ts";
+import { busBase, type Env } from "../bus/directory.ts";
+import { destroyBus } from "../bus/removal.ts";
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs, sleepMs } from "../os/clock.ts";

@@ -30,13 +30,13 @@ import type {
   Sent,
   Swept,
 } from "./contract.ts";
-import { readMeta, shardName } from "./directory.ts";
 import { groupBy } from "./groups.ts";
 import { dropTaken, Holding } from "./holding.ts";
 import { type Copy, gather, readOldest } from "./inbox.ts";
 import { listAgents, Onlooker, roles, statsOf, waitsForLocks } from "./inspection.ts";
-import { A, C, CHAIN, type ChainNumber, H } from "./layout.ts";
+import { A, C, CHAIN, type ChainNumber, H, shardName } from "./layout.ts";
 import { freeHosting, freeLease, isLeased, takeLease } from "./leases.ts";
+import { readMeta } from "./meta.ts";
 import { setPermitted } from "./rates.ts";
 import { rebuildShard } from "./rebuild.ts";
 import { isChainSealed } from "./seals.ts";

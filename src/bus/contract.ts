@@ -1,6 +1,7 @@
 /**
  * What the bus promises to the layers above. `bus.ts` implements it; nothing above imports any other file of `bus/`
- * but `directory.ts` (where buses are), `roster.ts`, `board.ts` (what a run shows of itself) and this one.
+ * but `directory.ts` (where buses are), `creation.ts` and `removal.ts`, `roster.ts`, `board.ts` (what a run shows of itself),
+ * `waits.ts` (who waits for whom) and this one.
  */
 import type { Chain, Draft, Message } from "../message/message.ts";
 

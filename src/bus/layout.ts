@@ -193,3 +193,6 @@ assert(TABLE_ENTRIES * S.words * 4 <= TABLE_BYTES, "the segment table fits its p
 assert(A.chain + 2 * C.words <= A.identity, "a slot's chains end before its seals");
 assert(A.standing < SLOT_ID_BYTE / 4, "a slot's words end before its id");
 assert(SLOT_ID_BYTE + limits.agentIdChars + 1 <= SLOT_BYTES, "an id fits a slot");
+
+/** The directory of a bus's n-th shard, below `shards`. */
+export const shardName = (n: number): string => String(n).padStart(2, "0");

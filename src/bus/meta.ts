@@ -4,7 +4,9 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
+import { readText } from "../os/file.ts";
 import { LAYOUT } from "./layout.ts";
+import { checkOwned } from "./safety.ts";
 
 export interface Meta {
   readonly magic: "cfn-bus";
@@ -70,7 +72,7 @@ function asWritten(text: string): Partial<Meta> | undefined {
 }
 
 /** The parameters of the bus in `dir`, whose file holds `text`. Throws CfnError unavailable, if it is none of this version. */
-export function parseMeta(dir: string, text: string | undefined): Meta {
+function parseMeta(dir: string, text: string | undefined): Meta {
   const said = text === undefined ? undefined : asWritten(text);
   if (said?.magic === "cfn-bus" && said.layout !== LAYOUT) {
     throw new CfnError(
@@ -91,4 +93,14 @@ export function parseMeta(dir: string, text: string | undefined): Meta {
       "remove the directory and start the run again",
     );
   return meta as Meta;
+}
+
+/**
+ * Reads a bus's parameters.
+ *
+ * @throws CfnError refused, if the directory is not safe; unavailable, if it is no bus of this version and boot.
+ */
+export function readMeta(dir: string): Meta {
+  checkOwned(dir);
+  return parseMeta(dir, readText(`${dir}/meta`, 4096));
 }

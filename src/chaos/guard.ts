@@ -2,7 +2,7 @@
  * What ends all of a chaos that was killed: processes that it had stopped would else stay stopped for ever, and their run with
  * them. A process of its own, which waits for the death of its parent.
  */
-import { destroyBus } from "../bus/directory.ts";
+import { destroyBus } from "../bus/removal.ts";
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs, sleepMs } from "../os/clock.ts";

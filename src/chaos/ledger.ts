@@ -1,7 +1,8 @@
 /** The bus of chaos itself: its inboxes outlive every run, so that whatever was accepted can be counted at the end. */
 import { openBus } from "../bus/bus.ts";
 import type { Bus } from "../bus/contract.ts";
-import { createBus, destroyBus } from "../bus/directory.ts";
+import { createBus } from "../bus/creation.ts";
+import { destroyBus } from "../bus/removal.ts";
 import { CfnError } from "../errors.ts";
 import { monotonicMs } from "../os/clock.ts";
 import { Reader } from "./inbox.ts";

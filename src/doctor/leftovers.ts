@@ -6,7 +6,7 @@
  * Runs start at any moment. A bus is claimed before it gets its name, and is looked at again before it is removed. Output has no lock
  * of its own: it is removed while we hold that of its run's journal, so that nobody resumes the run meanwhile.
  */
-import { deadBuses, removeDead } from "../bus/directory.ts";
+import { deadBuses, removeDead } from "../bus/removal.ts";
 import { isFree, listJournals, type RunFolder } from "../coordinator/journalfolder.ts";
 import { listSpools, sweepSpool } from "../coordinator/spool.ts";
 import { emptySubgroups } from "../os/cgroup.ts";

@@ -1,5 +1,6 @@
 /** The place of the bus: /dev/shm, what stands in for it, and how much fits. Pure. */
-import { type Base, busBytesIn } from "../bus/directory.ts";
+import { busBytesIn } from "../bus/creation.ts";
+import type { Base } from "../bus/directory.ts";
 import type { Surroundings } from "../coordinator/preflight.ts";
 import { limits } from "../limits.ts";
 import type { Space, Stat } from "../os/file.ts";

@@ -1,7 +1,8 @@
 /** The end of a bus's data messages: nothing is accepted behind the last look. */
 import { expect, test } from "bun:test";
 import { openBus } from "../../src/bus/bus.ts";
-import { createBus, destroyBus } from "../../src/bus/directory.ts";
+import { createBus } from "../../src/bus/creation.ts";
+import { destroyBus } from "../../src/bus/removal.ts";
 import { repositoryRoot } from "../support/binary.ts";
 import { withBusBase } from "../support/bus.ts";
 

@@ -10,7 +10,7 @@ import { expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
 import { openBus } from "../../src/bus/bus.ts";
 import type { Bus } from "../../src/bus/contract.ts";
-import { destroyBus } from "../../src/bus/directory.ts";
+import { destroyBus } from "../../src/bus/removal.ts";
 import { withOpenBus } from "../support/open-bus.ts";
 
 class Death extends Error {}

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { openBus } from "../../src/bus/bus.ts";
-import { createBus } from "../../src/bus/directory.ts";
+import { createBus } from "../../src/bus/creation.ts";
 import { limits } from "../../src/limits.ts";
 import type { Draft } from "../../src/message/message.ts";
 import { withBusBase } from "../support/bus.ts";

@@ -56,8 +56,16 @@ const hosting = (process: number, incarnation: number): Happening => ({
   incarnation,
 });
 
+const looking = (): Happening => ({ ...step(3), kind: "looking" });
+const seen = (...agents: readonly [id: string, hostPid: number, incarnation: number][]): Happening => ({
+  ...step(3),
+  kind: "seen",
+  agents: agents.map(([id, hostPid, incarnation]) => ({ id, hostPid, incarnation })),
+});
+
+const bounds = { data: 2, control: 3 };
 const verdict = (...history: (Happening | Happening[])[]): string[] =>
-  checkHistory([...history.flat(), { ...step(9), kind: "drained" }]);
+  checkHistory([...history.flat(), { ...step(9), kind: "drained" }], bounds);
 
 test("what the contract allows is accepted", () => {
   const both = [...accepted("m1", 1), ...accepted("m2", 2)];
@@ -73,6 +81,16 @@ test("what the contract allows is accepted", () => {
   // Unknown, then answered as a duplicate.
   const retried = [sending("m1"), died(1), sending("m1", { sequence: 1 }), sent("m1", 1, "duplicate")];
   expect(verdict(retried, leased(1), received(1, got("m1", 1)))).toEqual([]);
+  // A third message where one of two was being taken.
+  const third = [...accepted("m3", 3), acked(1, 1), received(1, got("m2", 2, { attempt: 2 }), got("m3", 3))];
+  const acking: Happening = { ...step(2), kind: "acking", lease: 1, count: 1 };
+  expect(verdict(both, leased(1), received(1, got("m1", 1), got("m2", 2)), acking, third)).toEqual([]);
+  // Who came or went while somebody looked on may be seen or not; who is dead may be seen still.
+  expect(verdict(hosting(1, 1), looking(), seen(["a", 1, 1]))).toEqual([]);
+  expect(verdict(hosting(1, 1), looking(), died(1), seen())).toEqual([]);
+  expect(verdict(looking(), hosting(1, 1), seen())).toEqual([]);
+  expect(verdict(hosting(1, 1), died(1), looking(), seen(["a", 1, 1]))).toEqual([]);
+  expect(verdict({ ...step(1), kind: "registering", id: "a" }, looking(), seen(["a", 1, 1]))).toEqual([]);
   // A new host after the old one has died.
   expect(verdict(hosting(1, 1), died(1), hosting(2, 2))).toEqual([]);
 });
@@ -127,7 +145,18 @@ const faults: Readonly<Record<string, () => string[]>> = {
       received(1, got("m1", 1, { attempt: 3 })),
     ),
   "hosts a while process 1 does": () => verdict(hosting(1, 1), hosting(2, 2)),
-  "were not drained": () => checkHistory([]),
+  "m3 is message 3 in a data, which takes 2": () =>
+    verdict(
+      accepted("m1", 1),
+      accepted("m2", 2),
+      accepted("m3", 3),
+      leased(1),
+      received(1, got("m1", 1), got("m2", 2), got("m3", 3)),
+    ),
+  "sees b, which nobody registered": () => verdict(hosting(1, 1), looking(), seen(["a", 1, 1], ["b", 1, 1])),
+  "does not see a, which process 1 hosts": () => verdict(hosting(1, 1), looking(), seen()),
+  "sees a with process 2, incarnation 1: it is 1, 1": () => verdict(hosting(1, 1), looking(), seen(["a", 2, 1])),
+  "were not drained": () => checkHistory([], bounds),
   "seen on the way": () => verdict({ ...step(1), kind: "wrong", what: "seen on the way" }),
 };
 

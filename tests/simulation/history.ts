@@ -5,6 +5,7 @@
  * A send that has no outcome in the history (its process died, or the call threw) is *unknown*: the message may be on the bus
  * or not, but not half of it and not twice. The sender may try again under the same name and sequence number.
  */
+import { type Bounds, Inboxes } from "./inboxes.ts";
 
 interface At {
   /** Number of the step: orders the whole history. */
@@ -50,6 +51,11 @@ export interface ReceivedMessage {
   readonly attempt: number;
 }
 
+export interface Seen extends At {
+  readonly kind: "seen";
+  readonly agents: readonly { readonly id: string; readonly hostPid: number; readonly incarnation: number }[];
+}
+
 export type Happening =
   | Sending
   | Sent
@@ -59,9 +65,14 @@ export type Happening =
   /** The `count` oldest of what the lease received last are about to be taken; `acked` says that they have been. */
   | (At & { readonly kind: "acking"; readonly lease: number; readonly count: number })
   | (At & { readonly kind: "acked"; readonly lease: number; readonly count: number })
+  /** Somebody asks to host the agent: it may be on the bus from now on. */
+  | (At & { readonly kind: "registering"; readonly id: string })
   | (At & { readonly kind: "hosting"; readonly id: string; readonly incarnation: number })
   | (At & { readonly kind: "leaving"; readonly id: string })
   | (At & { readonly kind: "died" })
+  /** Somebody begins to list the agents as an onlooker does, and `seen` is the answer. */
+  | (At & { readonly kind: "looking" })
+  | Seen
   /** Somebody has closed the inboxes: of data messages so many had ever been accepted. */
   | (At & { readonly kind: "closed"; readonly accepted: number })
   /** Every inbox has been read to its end. */
@@ -94,19 +105,30 @@ interface HeldLease {
   over: boolean;
 }
 
+interface Host {
+  readonly process: number;
+  readonly incarnation: number;
+  readonly at: number;
+}
+
 const pairOf = ({ from, to }: Sending): string => `${from} ${to}`;
 
 const lineOf = ({ call }: Sent, { to, chain }: Sending): string => `${call} ${to} ${chain}`;
 
-/** What is wrong with the history: empty where nothing is. */
-export function checkHistory(history: readonly Happening[]): string[] {
+/** What is wrong with the history of a bus whose inboxes have these bounds: empty where nothing is. */
+export function checkHistory(history: readonly Happening[], bounds: Bounds): string[] {
   const wrong: string[] = [];
   const known = new Map<string, Known>();
   const orders = new Map<string, number>();
   const leases = new Map<number, HeldLease>();
   /** By chain of an inbox: the lease that received from it last. */
   const receiver = new Map<string, number>();
-  const hosts = new Map<string, { process: number; incarnation: number; at: number }>();
+  const hosts = new Map<string, Host>();
+  /** Ids that anybody ever asked to host. */
+  const named = new Set<string>();
+  /** By the process that looks: who hosted what when it began. */
+  const looks = new Map<number, ReadonlyMap<string, Host>>();
+  const inboxes = new Inboxes(bounds);
   /** By sender and recipient: when a message was last accepted, and as which. */
   const lastAccepted = new Map<string, { readonly at: number; readonly sequence: number }>();
   /** By sender and chain of an inbox: the order of the last message received for the first time. */
@@ -154,6 +176,8 @@ export function checkHistory(history: readonly Happening[]): string[] {
             say(one, `${one.message} was numbered ${one.sequence} after ${before.sequence}`);
           message.accepted = true;
           message.sequence = one.sequence;
+          const tooMany = inboxes.accepted(one.message, message.sending.to, message.sending.chain);
+          if (tooMany !== undefined) say(one, tooMany);
           lastAccepted.set(pairOf(message.sending), { at: one.at, sequence: one.sequence });
         } else {
           // Of an earlier attempt nothing is said, but where the same inbox as then is full: it would know it for a duplicate.
@@ -196,18 +220,25 @@ export function checkHistory(history: readonly Happening[]): string[] {
           receiver.set(chain, one.lease);
         }
         checkReceived(one, lease, known, newest, say);
-        break;
-      }
-      case "acking":
-        break;
-      case "acked": {
-        const messages = leases.get(one.lease)?.last.slice(0, one.count) ?? [];
-        for (const { message } of messages) {
-          const taken = known.get(message);
-          if (taken !== undefined) taken.taken = true;
+        for (const { message } of one.messages) {
+          const tooMany = inboxes.received(message, lease.id, lease.chain);
+          if (tooMany !== undefined) say(one, tooMany);
         }
         break;
       }
+      case "acking":
+      case "acked": {
+        const lease = leases.get(one.lease);
+        for (const { message } of lease?.last.slice(0, one.count) ?? []) {
+          const taken = known.get(message);
+          if (taken !== undefined) taken.taken ||= one.kind === "acked";
+          inboxes.taking(message, lease?.id ?? "", lease?.chain ?? "");
+        }
+        break;
+      }
+      case "registering":
+        named.add(one.id);
+        break;
       case "hosting": {
         const host = hosts.get(one.id);
         if (host !== undefined)
@@ -216,6 +247,7 @@ export function checkHistory(history: readonly Happening[]): string[] {
             `hosts ${one.id} while process ${host.process} does (incarnations ${one.incarnation}, ${host.incarnation})`,
           );
         hosts.set(one.id, { process: one.process, incarnation: one.incarnation, at: one.at });
+        named.add(one.id);
         break;
       }
       case "leaving":
@@ -224,6 +256,14 @@ export function checkHistory(history: readonly Happening[]): string[] {
       case "died":
         for (const [id, host] of hosts) if (host.process === one.process) hosts.delete(id);
         for (const lease of leases.values()) if (lease.process === one.process) lease.over = true;
+        break;
+      case "looking":
+        looks.set(one.process, new Map(hosts));
+        break;
+      case "seen":
+        for (const { id } of one.agents) if (!named.has(id)) say(one, `sees ${id}, which nobody registered`);
+        for (const [id, host] of looks.get(one.process) ?? [])
+          if (hosts.get(id) === host) checkSeen(one, id, host, say);
         break;
       case "closed": {
         const { least, most } = acceptedSoFar(known);
@@ -263,6 +303,17 @@ function acceptedSoFar(known: ReadonlyMap<string, Known>): { readonly least: num
     least: data.filter(isSure).length,
     most: data.filter((one) => isSure(one) || one.open || one.unknown || !one.refused).length,
   };
+}
+
+/** Of an agent that has had one living host all the while. */
+function checkSeen(one: Seen, id: string, host: Host, say: (at: At, what: string) => void): void {
+  const seen = one.agents.find((agent) => agent.id === id);
+  if (seen === undefined) say(one, `does not see ${id}, which process ${host.process} hosts`);
+  else if (seen.hostPid !== host.process || seen.incarnation !== host.incarnation)
+    say(
+      one,
+      `sees ${id} with process ${seen.hostPid}, incarnation ${seen.incarnation}: it is ${host.process}, ${host.incarnation}`,
+    );
 }
 
 function checkReceived(

@@ -161,6 +161,18 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
     one("append.ts", "Atomics.add(words, chainAt + C.depth, accepted);", "Atomics.add(words, chainAt + C.depth, 1);"),
   ],
   [
+    "a row of messages goes past the bound of its inbox",
+    one(
+      "append.ts",
+      "if (from + accepted === to || depth + accepted >= most) break;",
+      "if (from + accepted === to) break;",
+    ),
+  ],
+  [
+    "an inbox takes one message more than its bound",
+    one("append.ts", "  if (depth >= most) return refused(", "  if (depth > most) return refused("),
+  ],
+  [
     "of a row of messages only the first is linked",
     one(
       "append.ts",
@@ -229,6 +241,10 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
       ...one("pairs.ts", "if (other !== words[H.pairsNumber]) unlinkFile", "if (other !== number) unlinkFile"),
       ...one("pairs.ts", "    if (fd >= 0) unlinkFile(path);\n", ""),
     ],
+  ],
+  [
+    "an onlooker does not come to know of added slots",
+    one("inspection.ts", "    refreshIndex(shard);\n    for (let left = LOOKS;", "    for (let left = LOOKS;"),
   ],
   [
     "a directory that cannot be listed counts as empty",

@@ -346,6 +346,7 @@ export class Life {
       yield* this.bus.unregister(id);
       return;
     }
+    this.log({ ...this.at, kind: "registering", id });
     const outcome = yield* this.bus.register({ id, role: "worker" });
     this.kernel.count(`registration ${outcome.status}`);
     if (outcome.status !== "registered") return;
@@ -356,10 +357,22 @@ export class Life {
   private *look(): Steps<void> {
     const id = this.id();
     const chain = this.chain();
-    if (this.kernel.below(2) === 0) yield* this.bus.agents();
+    const how = this.kernel.below(4);
+    if (how < 2) yield* this.bus.agents();
+    // Again and again: it remembers whom it has seen.
+    else if (how === 2) for (let left = 1 + this.kernel.below(3); left > 0; left--) yield* this.lookOn();
     if (!(yield* this.bus.has(id))) return;
     yield* this.bus.depth(id, chain);
     yield* this.bus.peek(id, chain, 3);
+  }
+
+  private *lookOn(): Steps<void> {
+    this.log({ ...this.at, kind: "looking" });
+    const agents = yield* this.bus.agentsSeen();
+    this.log({ ...this.at, kind: "seen", agents });
+    this.kernel.count("agents seen");
+    // Others come and go between two looks.
+    yield 1;
   }
 
   private *sweep(): Steps<void> {

@@ -3,7 +3,7 @@
  * All of it follows from the seed and the schedule's number.
  */
 import { settle } from "./aftermath.ts";
-import { compile, type Program, type WovenBus } from "./bundle.ts";
+import { compile, type Program, scaled, type WovenBus } from "./bundle.ts";
 import { checkHistory, type Happening } from "./history.ts";
 import { type Counters, type Image, Kernel, type Process } from "./kernel.ts";
 import { type Actor, BUS, ids, Life, leanings, live, type Stage } from "./scenario.ts";
@@ -15,6 +15,7 @@ const MOST_STEPS = 300_000;
 /** Buses with a past are made once and copied. */
 const PASTS = 256;
 const LAST = 5;
+const bounds = { data: scaled.inboxMessages, control: scaled.controlMessages };
 
 export interface Verdict {
   readonly schedule: number;
@@ -142,7 +143,7 @@ export class Simulator {
     for (let number = 1; number <= amount; number++) turns.add(this.actor(number, 1 + kernel.below(4)));
     turns.run();
     wrong.push(...this.end());
-    wrong.push(...new Set(kernel.broken), ...checkHistory(this.stage.history));
+    wrong.push(...new Set(kernel.broken), ...checkHistory(this.stage.history, bounds));
     return { schedule, wrong, steps: kernel.steps, hash: turns.hash, history: this.stage.history };
   }
 

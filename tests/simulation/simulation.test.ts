@@ -7,7 +7,7 @@
  *   (`buildAll` compares), and nothing in src/ knows of it: the shipped bus pays nothing.
  * - `system.ts` and `kernel.ts` stand in for src/os: files, `flock`, byte locks, mappings, FIFOs, processes, a clock.
  * - `schedule.ts` draws a bus with a past, two to four processes (`scenario.ts`) that send, send in batches, retry under the old
- *   sequence number after an unknown outcome, lease, read, acknowledge, host, leave, sweep, wait, look; turns of 1 to 800 points; deaths
+ *   sequence number after an unknown outcome, lease, read, acknowledge, host, leave, sweep, wait, look, look on; turns of 1 to 800 points; deaths
  *   and stops at any point (the dead often start anew under the same pid); and calls that fail for want of space,
  *   descriptors or memory. A copy of many bytes is cut anywhere when its process is interrupted or dies in it.
  * - A store by one who does not hold the shard's lock, or to unmapped memory, is caught where it happens; the rest by

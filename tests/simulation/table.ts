@@ -36,6 +36,7 @@ export const covered = [
   "registration taken",
   "registration full",
   "bell rung",
+  "agents seen",
   "space",
   "descriptors",
   "memory",

@@ -43,7 +43,7 @@ const stepping = new Set([
   "writeText",
 ]);
 /** Functions of the bus that look at shared memory without the lock: others may come before the look. */
-const looks = new Set(["depthOf", "isClean", "findSlot"]);
+const looks = new Set(["depthOf", "isClean", "findSlot", "tenantsIn", "idOf"]);
 /** Parameters and properties that hold functions of the bus. */
 const callbacks = new Set(["change", "collect", "rebuild", "decode", "find", "shardOf", "onRing", "visit", "isKept"]);
 const walking = new Set(["map", "forEach", "some", "filter"]);

@@ -10,7 +10,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { openBus } from "../../src/bus/bus.ts";
 import type { Bus, Delivery, Lease } from "../../src/bus/contract.ts";
-import { createBus, destroyBus } from "../../src/bus/directory.ts";
+import { createBus } from "../../src/bus/creation.ts";
 import {
   A,
   R,
@@ -20,6 +20,7 @@ import {
   SLOT_ID_BYTE,
   SLOTS_BYTE,
 } from "../../src/bus/layout.ts";
+import { destroyBus } from "../../src/bus/removal.ts";
 import { CfnError } from "../../src/errors.ts";
 import type { Chain, Json, Message } from "../../src/message/message.ts";
 import { type Random, randomFrom } from "./seed.ts";

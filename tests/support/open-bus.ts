@@ -2,8 +2,9 @@
 
 import { openBus } from "../../src/bus/bus.ts";
 import type { Bus } from "../../src/bus/contract.ts";
-import { createBus, destroyBus } from "../../src/bus/directory.ts";
+import { createBus } from "../../src/bus/creation.ts";
 import type { BusBounds } from "../../src/bus/meta.ts";
+import { destroyBus } from "../../src/bus/removal.ts";
 import { withBusBase } from "./bus.ts";
 
 export function withOpenBus<T>(use: (bus: Bus, dir: string) => T | Promise<T>, options: BusBounds = {}): Promise<T> {

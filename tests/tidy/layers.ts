@@ -52,7 +52,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The files of bus/ that the layers above may import: the others are how it works inside. */
-const doors = ["contract", "bus", "directory", "roster", "board", "waits"];
+const doors = ["contract", "bus", "directory", "creation", "removal", "roster", "board", "waits"];
 const busDoors = doors.map((name) => `src/bus/${name}.ts`);
 
 /** Packages, and the layers that may load them. */
