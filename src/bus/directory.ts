@@ -33,6 +33,8 @@ import { createShard } from "./shard.ts";
 export type Env = Readonly<Record<string, string | undefined>>;
 
 const SHM = "/dev/shm";
+/** How often to look again: a run that ends or begins removes an empty base, perhaps while another looks at it or makes its bus there. */
+const LOOKS = 20;
 /** Begins the name of a run's bus; the run's id follows. */
 const RUN = "run-";
 
@@ -82,10 +84,16 @@ export interface Base {
 /** The bases that new buses may be in, the preferred one first. Throws CfnError("usage") for a base that is no absolute path. */
 export function basesOf(env: Env): Base[] {
   return candidates(env).map((dir) => {
-    const there = statPath(dir) !== undefined;
-    const place = there ? dir : parentOf(dir);
-    return { dir, place, unfit: unfit(place), unsafe: there ? unsafety(dir) : undefined };
+    let base = baseAt(dir);
+    for (let n = 0; n < LOOKS && (base.unfit !== undefined || base.unsafe !== undefined); n++) base = baseAt(dir);
+    return base;
   });
+}
+
+function baseAt(dir: string): Base {
+  const there = statPath(dir) !== undefined;
+  const place = there ? dir : parentOf(dir);
+  return { dir, place, unfit: unfit(place), unsafe: there ? unsafety(dir) : undefined };
 }
 
 /**
@@ -111,10 +119,10 @@ export function busBase(env: Env): { readonly dir: string; readonly warning?: st
   );
 }
 
-/** Makes a directory that is ours alone, or checks that it is. */
-function secureDirectory(path: string): void {
+/** Makes a directory that is ours alone, or checks that it is. False if somebody else has just removed it. */
+function secureDirectory(path: string): boolean {
   const made = makeDirectory(path, 0o700);
-  if (made === 0) return;
+  if (made === 0) return true;
   if (made !== -E.EXIST) {
     throw new CfnError(
       "cannot_create",
@@ -122,7 +130,11 @@ function secureDirectory(path: string): void {
       "set CFN_MESSAGE_BASE_DIR to a directory you may write",
     );
   }
-  checkOwned(path);
+  const stat = statPath(path);
+  if (stat === undefined) return false;
+  const error = unsafety(path, stat);
+  if (error !== undefined) throw error;
+  return true;
 }
 
 function checkOwned(path: string): void {
@@ -131,8 +143,7 @@ function checkOwned(path: string): void {
 }
 
 /** Why a directory is not ours alone; undefined if it is. */
-function unsafety(path: string): CfnError | undefined {
-  const stat = statPath(path);
+function unsafety(path: string, stat = statPath(path)): CfnError | undefined {
   if (stat === undefined)
     return new CfnError(
       "unavailable",
@@ -217,8 +228,8 @@ function plan(space: Space, options: BusBounds): Omit<Meta, "magic" | "layout" |
 export function createBus(dir: string, options: BusBounds = {}): void {
   checkBounds(options);
   const base = parentOf(dir);
-  for (let attempt = 0; attempt < 20; attempt++) {
-    secureDirectory(base);
+  for (let n = 0; n <= LOOKS; n++) {
+    if (!secureDirectory(base)) continue;
     if (isBus(dir)) {
       checkOwned(dir);
       claimBus(dir);
@@ -227,7 +238,7 @@ export function createBus(dir: string, options: BusBounds = {}): void {
     const { pid, startTicks } = ownIdentity();
     const hidden = `${base}/.new-${pid}-${startTicks}-${randomId()}`;
     const made = makeDirectory(hidden, 0o700);
-    if (made === -E.NOENT) continue; // The last user of the base removed it between the two calls.
+    if (made === -E.NOENT) continue;
     if (made < 0)
       throw new CfnError("cannot_create", `cannot create ${hidden}: ${errorText(-made)}`, "set CFN_MESSAGE_BASE_DIR");
     globalThis.crashPoint?.("create.hidden");
