@@ -39,7 +39,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
   const { retries, halt, timeoutMs, timeLimitMs, graceMs } = settings.run;
   const ending = new EarlyEnd(graceMs);
   const oneTaskEach = args.tasks === undefined;
-  const { shape, gate, source, base, place } = await planRun(undertaking, warn);
+  const { shape, gate, source, base } = await planRun(undertaking, warn);
   const listener = await openListener(settings);
   const files = openFiles(undertaking);
   const { "line-buffer": lineBuffer } = args;
@@ -58,7 +58,7 @@ async function runSwarm(undertaking: Undertaking): Promise<number> {
     onInfo: info,
     talks: args.progress || isTerminal(2),
   };
-  const end = await onBus({ busDir, place, runId, ...system }, async (bus, spool, guardian) => {
+  const end = await onBus({ busDir, runId, ...system }, async (bus, spool, guardian) => {
     listener?.watch(busDir);
     const openOutput = files.outputFrom(spool);
     const request = { bus, busDir, runId, shape, spool, env, settings, metrics: metrics.words, warn };

@@ -13,8 +13,6 @@ import { spared } from "./bug.ts";
 
 export interface RunPlace {
   readonly busDir: string;
-  /** A directory of the file system that the bus will be on. */
-  readonly place: string;
   readonly tmp: string | undefined;
   readonly path: string | undefined;
   readonly runId: string;
@@ -34,8 +32,8 @@ type Use = (bus: Bus, spool: string, guardian: Guardian) => Promise<RunEnd>;
 
 /** Makes them, and removes them whatever happens. Says what cannot be guaranteed on this machine. */
 export async function onBus(there: RunPlace, use: Use): Promise<RunEnd> {
-  const { busDir, place, tmp, path, runId, holds, onWarning, onInfo, talks, bounds } = there;
-  const spool = planSpool(busDir, place, tmp, runId);
+  const { busDir, tmp, path, runId, holds, onWarning, onInfo, talks, bounds } = there;
+  const spool = planSpool(busDir, tmp, runId);
   // It gets ready while the bus is made.
   const wanted = clearedSubgroup(GROUP, runId);
   const guardian = new Guardian({ runId, busDir, spool, group: wanted, holds, path, onWarning });

@@ -35,10 +35,3 @@ export function checkCombination(args: Values<typeof runArgs>, command: readonly
     throw new CfnError("cannot_create", `cannot write the report ${args.report}: it is a directory`);
   }
 }
-
-/** The nearest directory above a base that exists: its file system is the bus's. */
-export function placeForBus(base: string): string {
-  let place = base;
-  while (place !== "" && statPath(place, true) === undefined) place = place.slice(0, place.lastIndexOf("/"));
-  return place || "/";
-}

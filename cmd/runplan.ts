@@ -7,7 +7,6 @@ import { planShape, type Shape } from "../src/coordinator/shape.ts";
 import { commandForEach, type TaskSource } from "../src/coordinator/source.ts";
 import { sweepSpool } from "../src/coordinator/spool.ts";
 import { coreCount } from "../src/os/usage.ts";
-import { placeForBus } from "./runchecks.ts";
 import { gateOf } from "./rungate.ts";
 import type { Undertaking } from "./undertaking.ts";
 
@@ -17,8 +16,6 @@ interface RunPlan {
   readonly source: TaskSource;
   /** The directory of buses. */
   readonly base: string;
-  /** A directory of the file system that it is or will be on. */
-  readonly place: string;
 }
 
 /** Sweeps what dead runs left. Throws CfnError where the run cannot be. */
@@ -35,7 +32,6 @@ export async function planRun(
       ? commandForEach(rest, shape.workers)
       : (await import("../src/coordinator/tasks.ts")).openTasks(args.tasks, rest, copy);
   for (const name of sweepDeadBuses(base)) sweepSpool(env["TMPDIR"], name.replace("run-", ""));
-  const place = placeForBus(base);
-  checkLimits(shape, place);
-  return { shape, gate, source, base, place };
+  checkLimits(shape, base);
+  return { shape, gate, source, base };
 }

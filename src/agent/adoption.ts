@@ -9,6 +9,7 @@ import { limits } from "../limits.ts";
 import { type ResultPayload, spoolPath, type TaskPayload } from "../message/protocol.ts";
 import { systemMs } from "../os/clock.ts";
 import { signalGroup } from "../os/signals.ts";
+import { controlOf } from "./control.ts";
 import { Deadlines } from "./deadlines.ts";
 import { AGENT_STOPPED, type Ending, endingOf } from "./ending.ts";
 import { Execution, type Times } from "./execution.ts";
@@ -92,7 +93,16 @@ export class Adoption {
     }
     if (this.#running.size === 0) this.#watch();
     this.#running.add(ward);
+    this.#endIfStopped(agentId);
     return true;
+  }
+
+  /** Its coordinator may have died while it ended it: the stop still lies there. Its grace begins anew. */
+  #endIfStopped(agentId: string): void {
+    for (const message of this.#options.bus.peek(agentId, "control", limits.mailAhead)) {
+      const control = controlOf(message);
+      if (control.kind === "stop") this.end(agentId, control.graceMs);
+    }
   }
 
   /** Ends what runs: TERM, KILL after the grace. */

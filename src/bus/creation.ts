@@ -52,6 +52,8 @@ export function claimBus(dir: string): () => void {
 export const busBytesIn = (freeBytes: number, wanted: number = limits.busBytes): number =>
   Math.min(wanted, Math.floor(freeBytes / 2));
 
+/** A run that ends removes an empty base, perhaps between two calls of whoever makes a bus in it. */
+const TRIES = 20;
 /** Each shard costs whoever opens it a dozen system calls, and whoever sends the first message into it three files. */
 const FEW_SHARDS = 2;
 
@@ -81,8 +83,8 @@ function plan(space: Space, options: BusBounds): Omit<Meta, "magic" | "layout" |
 export function createBus(dir: string, options: BusBounds = {}): void {
   checkBounds(options);
   const base = parentOf(dir);
-  for (let attempt = 0; attempt < 20; attempt++) {
-    secureDirectory(base);
+  for (let left = TRIES; left > 0; left--) {
+    if (!secureDirectory(base)) continue;
     if (isBus(dir)) {
       checkOwned(dir);
       claimBus(dir);
@@ -91,7 +93,7 @@ export function createBus(dir: string, options: BusBounds = {}): void {
     const { pid, startTicks } = ownIdentity();
     const hidden = `${base}/.new-${pid}-${startTicks}-${randomId()}`;
     const made = makeDirectory(hidden, 0o700);
-    if (made === -E.NOENT) continue; // The last user of the base removed it between the two calls.
+    if (made === -E.NOENT) continue;
     if (made < 0)
       throw new CfnError("cannot_create", `cannot create ${hidden}: ${errorText(-made)}`, "set CFN_MESSAGE_BASE_DIR");
     globalThis.crashPoint?.("create.hidden");

@@ -10,6 +10,8 @@ import { unsafety } from "./safety.ts";
 export type Env = Readonly<Record<string, string | undefined>>;
 
 const SHM = "/dev/shm";
+/** How often to look again: a run that ends or begins removes an empty base, perhaps while another looks at it. */
+const LOOKS = 20;
 /** Begins the name of a run's bus; the run's id follows. */
 export const RUN = "run-";
 
@@ -59,10 +61,16 @@ export interface Base {
 /** The bases that new buses may be in, the preferred one first. Throws CfnError("usage") for a base that is no absolute path. */
 export function basesOf(env: Env): Base[] {
   return candidates(env).map((dir) => {
-    const there = statPath(dir) !== undefined;
-    const place = there ? dir : parentOf(dir);
-    return { dir, place, unfit: unfit(place), unsafe: there ? unsafety(dir) : undefined };
+    let base = baseAt(dir);
+    for (let n = 0; n < LOOKS && (base.unfit !== undefined || base.unsafe !== undefined); n++) base = baseAt(dir);
+    return base;
   });
+}
+
+function baseAt(dir: string): Base {
+  const there = statPath(dir) !== undefined;
+  const place = there ? dir : parentOf(dir);
+  return { dir, place, unfit: unfit(place), unsafe: there ? unsafety(dir) : undefined };
 }
 
 /**

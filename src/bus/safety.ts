@@ -7,10 +7,10 @@ import { makeDirectory, statPath } from "../os/file.ts";
 import { E, errorText } from "../os/libc.ts";
 import { effectiveUid } from "../os/process.ts";
 
-/** Makes a directory that is ours alone, or checks that it is. */
-export function secureDirectory(path: string): void {
+/** Makes a directory that is ours alone, or checks that it is. False if somebody else has just removed it. */
+export function secureDirectory(path: string): boolean {
   const made = makeDirectory(path, 0o700);
-  if (made === 0) return;
+  if (made === 0) return true;
   if (made !== -E.EXIST) {
     throw new CfnError(
       "cannot_create",
@@ -18,7 +18,11 @@ export function secureDirectory(path: string): void {
       "set CFN_MESSAGE_BASE_DIR to a directory you may write",
     );
   }
-  checkOwned(path);
+  const stat = statPath(path);
+  if (stat === undefined) return false;
+  const error = unsafety(path, stat);
+  if (error !== undefined) throw error;
+  return true;
 }
 
 /** Throws CfnError refused for a directory that is not ours alone, unavailable for one that is gone. */
@@ -28,8 +32,7 @@ export function checkOwned(path: string): void {
 }
 
 /** Why a directory is not ours alone; undefined if it is. */
-export function unsafety(path: string): CfnError | undefined {
-  const stat = statPath(path);
+export function unsafety(path: string, stat = statPath(path)): CfnError | undefined {
   if (stat === undefined)
     return new CfnError(
       "unavailable",

@@ -2,7 +2,7 @@
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { formatBytes } from "../message/quantity.ts";
-import { fileSystemSpace } from "../os/file.ts";
+import { spaceAround } from "../os/file.ts";
 import { type ProcessRoom, processRoom } from "../os/pids.ts";
 import { type ResourceLimit, raiseDescriptors } from "../os/rlimits.ts";
 import type { Shape } from "./shape.ts";
@@ -85,15 +85,15 @@ export function roomForAgents({ descriptors, processes, freeBytes, freeFiles }: 
   return Math.max(0, Math.floor(fit));
 }
 
-/** `busPlace`: an existing directory of the file system that the bus will be on. Throws CfnError("unavailable"). */
+/** `busPlace`: the directory of buses, there or not: others may remove it while it is empty. Throws CfnError("unavailable"). */
 export function checkLimits(shape: Shape, busPlace: string): void {
   const needs = needsOf(shape);
-  const space = fileSystemSpace(busPlace);
+  const { freeBytes, freeFiles } = spaceAround(busPlace);
   const there: Surroundings = {
     descriptors: raiseDescriptors(needs.descriptors),
     processes: processRoom(),
-    freeBytes: space?.freeBytes ?? 0,
-    freeFiles: space?.freeFiles ?? 0,
+    freeBytes,
+    freeFiles,
     busPlace,
   };
   const missing = shortage(needs, there, shape.workers);

@@ -5,7 +5,7 @@
  */
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
-import { fileSystemSpace, isWritable, makeDirectory, statPath } from "../os/file.ts";
+import { fileSystemSpace, isWritable, makeDirectory, spaceAround, statPath } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { effectiveUid } from "../os/process.ts";
 import { listDirectory, removeTree } from "../os/tree.ts";
@@ -16,9 +16,9 @@ const outside = (tmp: string | undefined, runId: string): string => `${temporary
 
 const freeBytes = (path: string): number => (isWritable(path) ? (fileSystemSpace(path)?.freeBytes ?? 0) : 0);
 
-/** Where the output of a run will be. `tmp` is TMPDIR; `place` is a directory of the bus's file system. */
-export function planSpool(busDir: string, place: string, tmp: string | undefined, runId: string): string {
-  const besideBus = fileSystemSpace(place)?.freeBytes ?? 0;
+/** Where the output of a run will be; neither it nor the bus need be there. `tmp` is TMPDIR. */
+export function planSpool(busDir: string, tmp: string | undefined, runId: string): string {
+  const besideBus = spaceAround(busDir).freeBytes;
   const elsewhere = besideBus < limits.spoolBytesLeast && freeBytes(temporary(tmp)) > besideBus;
   return elsewhere ? outside(tmp, runId) : `${busDir}/spool`;
 }

@@ -52,7 +52,7 @@ export function surroundings(place: string): Surroundings {
 
 /** Where the output of a run would wait. */
 export function outputPlace(base: Base, tmp: string | undefined): { readonly dir: string; readonly freeBytes: number } {
-  const spool = planSpool(`${base.dir}/run-0`, base.place, tmp, "0");
+  const spool = planSpool(`${base.dir}/run-0`, tmp, "0");
   if (!spool.startsWith(base.dir)) return temporarySpace(tmp);
   return { dir: base.dir, freeBytes: fileSystemSpace(base.place)?.freeBytes ?? 0 };
 }

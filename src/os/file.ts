@@ -239,6 +239,14 @@ export function fileSystemSpace(path: string): Space | undefined {
   };
 }
 
+/** Of the file system that `path` will be on: that of the nearest directory above it that is there just now. */
+export function spaceAround(path: string): Space {
+  for (let place = path; ; place = place.slice(0, place.lastIndexOf("/"))) {
+    const space = fileSystemSpace(place || "/");
+    if (space !== undefined) return space;
+  }
+}
+
 /** Whether this process may write below the directory: false on a read-only file system too. */
 export function isWritable(path: string): boolean {
   return libc.access(cString(path), 2) === 0;

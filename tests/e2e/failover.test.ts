@@ -100,6 +100,51 @@ describe("a coordinator that is killed", () => {
       expect(swarm.report().delivery.rate).toBe(1);
     }));
 
+  test("does not give its stopped agent's seat back to work, nor does who takes its place", () =>
+    withSwarm(async (swarm) => {
+      const { env, started, go } = sceneIn(swarm);
+      // Each agent's first task waits for $GO, later ones for $GO.all.
+      const script = `echo "$CFN_AGENT_ID" >>"$LOG"; mkdir "$LOG.$CFN_AGENT_ID" || go=.all; until [ -e "$GO$go" ]; do sleep 0.02; done`;
+      const stdin = Array.from({ length: 30 }, (_, n) => `${n + 1}\n`).join("");
+      const shape = ["--coordinators", "2", "--agents", "4", "--tasks", "-"];
+      const running = swarm.start([...shape, "--", "sh", "-c", script], { env, stdin });
+      const tasksOf = (id: string): number => started().filter(([agent]) => agent === id).length;
+      await until("all agents are up", () => started().length === 4);
+      expect(await swarm.shell('exec "$0" stop --agent c1-w1')).toMatchObject({ code: 0, stderr: "" });
+      process.kill(coordinatorsOf(running.pid).get("c1") as number, "SIGKILL");
+      go();
+      await until("another leads what is left of its team", () => tasksOf("c1-w2") === 2);
+      expect((await swarm.shell('"$0" agents')).stdout).toMatch(/^c1-w1 .* STOPPED /m);
+      writeFileSync(`${env.GO}.all`, "");
+      expect((await running.outcome).code).toBe(1);
+      expect(tasksOf("c1-w1")).toBe(1);
+      expect(tasksOf("c1-w2")).toBeGreaterThan(1);
+      const { tasks, failures, delivery, failovers } = swarm.report();
+      expect(tasks).toMatchObject({ total: 30, completed: 29, cancelled: 1 });
+      expect(failures).toMatchObject([{ agent_id: "c1-w1", reason: "cancelled", detail: "its agent was stopped" }]);
+      expect(delivery).toMatchObject({ rate: 1, duplicates: 0, lost: [] });
+      expect(failovers).toMatchObject([{ coordinator: "c1", cause: "killed", adopted: 1 }]);
+    }));
+
+  test("while it ends an agent has that done by who takes it over: KILL after its grace", () =>
+    withSwarm(async (swarm) => {
+      const { env, started } = sceneIn(swarm);
+      const script = `trap 'echo term >>"$LOG.term"' TERM; echo "$CFN_AGENT_ID" >>"$LOG"; until [ -e "$GO" ] && [ "$CFN_AGENT_ID" != c1-w1 ]; do sleep 0.05; done`;
+      const shape = ["--coordinators", "2", "--agents", "4"];
+      const running = swarm.start([...shape, "--", "sh", "-c", script], { env });
+      await until("all agents are up", () => started().length === 4);
+      const stopping = swarm.shell('exec "$0" stop --agent c1-w1 --grace 1s');
+      await until("it has been asked to end", () => existsSync(`${env.LOG}.term`));
+      process.kill(coordinatorsOf(running.pid).get("c1") as number, "SIGKILL");
+      expect(await stopping).toMatchObject({ code: 0, stderr: "" });
+      expect(isAlive(running.pid)).toBe(true);
+      writeFileSync(env.GO, "");
+      expect((await running.outcome).code).toBe(1);
+      const { tasks, failures } = swarm.report();
+      expect(tasks).toMatchObject({ total: 4, completed: 3, cancelled: 1 });
+      expect(failures).toMatchObject([{ agent_id: "c1-w1", reason: "cancelled", detail: "its agent was stopped" }]);
+    }));
+
   test("does not free its agents of their timeout", () =>
     withSwarm(async (swarm) => {
       const { env, started } = sceneIn(swarm);

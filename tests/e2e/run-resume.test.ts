@@ -3,7 +3,7 @@
  * task appends its number to a file, so that the file shows what ran, and how often.
  */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { closeFile, O, openFile } from "../../src/os/file.ts";
 import { tryLockFile } from "../../src/os/lock.ts";
 import type { CommandOutcome, RunningCommand } from "../support/binary.ts";
@@ -159,6 +159,57 @@ describe("a run whose master was killed is finished by --resume", () => {
       for (const seq of recorded) expect(times(numbersIn(`${directory}/ran`), seq)).toBe(1);
       expect(report().tasks).toMatchObject({ total: COUNT, cancelled: 0 });
     }));
+
+  for (const topology of ["flat", "hybrid"] as const) {
+    test(`${topology}: one whose resumption SIGTERM ended, at whatever step, again and again`, () =>
+      withSwarm(async (swarm) => {
+        const { directory, base, start, resume, report } = swarm;
+        const ran = `${directory}/ran`;
+        const counts = (): number => numbersIn(ran).length;
+        const recorded = (): number[] => recordedIn(journalsOf(swarm)[0]);
+        const nothingIsLeft = (): boolean =>
+          swarm.processes().length === 0 && (!existsSync(base) || readdirSync(base).length === 0);
+        writeFileSync(`${directory}/list`, list);
+        const options = ["--tasks", "list", "--agents", "4", "--joblog", "log"];
+        const killed = start([...shapes[topology], ...options, "--", ...agent], { cwd: directory });
+        await until("some are recorded", () => recorded().length >= 8);
+        killed.kill("SIGKILL");
+        await killed.outcome;
+        await until("nothing of it is left", nothingIsLeft);
+
+        const steps: Readonly<Record<string, (before: number) => boolean>> = {
+          "right after its start": () => true,
+          "when it is a process": () => swarm.processes().length > 0,
+          "when its bus is there": () => existsSync(base) && readdirSync(base).length > 0,
+          "when its guardian is there": () => swarm.processes().length > 1,
+          "when a resumed task has run": (before) => counts() > before,
+        };
+        for (const [step, isThere] of Object.entries(steps)) {
+          const before = counts();
+          const run = resume();
+          // No pause between the looks: some of these steps take less than a millisecond.
+          for (const end = Date.now() + 10_000; !isThere(before) && Date.now() < end; );
+          run.kill("SIGTERM");
+          const { code, signal, stderr, timedOut } = await run.outcome;
+          expect({ step, timedOut }, stderr).toEqual({ step, timedOut: false });
+          // Before its first line ran it dies of the signal; nothing has begun then.
+          expect(signal ?? code, `${step}: ${stderr}`).toBe(signal === null ? 143 : "SIGTERM");
+          expect({ step, left: nothingIsLeft() }).toEqual({ step, left: true });
+          if (step === "when a resumed task has run") {
+            expect(report()).toMatchObject({ status: "interrupted" });
+            expect(code).toBe(143);
+          }
+        }
+        expect(recorded().length).toBeLessThan(COUNT);
+        const done = recorded();
+        const { code, stderr } = await resume().outcome;
+        expect(code, stderr).toBe(1);
+        expect(sorted(recorded())).toEqual(all);
+        expect(sorted(loggedIn(`${directory}/log`))).toEqual(all);
+        for (const seq of done) expect(times(recorded(), seq)).toBe(1);
+        expect(report().tasks).toMatchObject({ total: COUNT, completed: COUNT - COUNT / 10, cancelled: 0 });
+      }));
+  }
 
   test("one whose list was still coming, with what had been read of it", () =>
     withSwarm(async (swarm) => {

@@ -193,3 +193,22 @@ describe("wrong use", () => {
       expect((await run(["--", "true"], { env: { CFN_MAX_COORDINATION_TIME: "soon" } })).code).toBe(64);
     }));
 });
+
+/** Makes and removes a directory, as runs do that begin and end, but more often than they could. */
+const changing = `const { mkdirSync, rmdirSync } = require("node:fs");
+  for (let there = false; ; there = !there) {
+    try { there ? rmdirSync(process.argv[1]) : mkdirSync(process.argv[1], { mode: 0o700 }); } catch {}
+    for (const until = performance.now() + 0.05; performance.now() < until; );
+  }`;
+
+test("a run begins though others remove the directory of buses meanwhile", () =>
+  withSwarm(async ({ shell, base }) => {
+    const others = Bun.spawn([process.execPath, "-e", changing, base]);
+    try {
+      for (let n = 0; n < 40; n++)
+        expect(await shell('exec "$0" run -- echo done')).toMatchObject({ code: 0, stdout: "done\n", stderr: "" });
+    } finally {
+      others.kill();
+      await others.exited;
+    }
+  }));

@@ -1,9 +1,9 @@
 /** `cfn stop`: a run and an agent ended over the bus, from outside and from within, once or several times. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { undeliveredIn } from "../support/accounts.ts";
 import { cfnBinary } from "../support/binary.ts";
-import { journalsOf, reached } from "../support/killing.ts";
+import { journalsOf, numbersIn, reached } from "../support/killing.ts";
 import { linesOf, type Swarm, until, withSwarm } from "../support/swarm.ts";
 
 const shapes = { flat: ["--topology", "flat", "--agents", "4"], hybrid: ["--coordinators", "2", "--agents", "4"] };
@@ -144,6 +144,69 @@ describe("a message that nobody has read when the run ends", () => {
         { to: "w3", payload: { question: "are you there?" } },
       ]);
     }));
+
+  test("is kept whole by the run that is resumed; half a line, where a death cut its writing, is no message", () =>
+    withSwarm(async (swarm) => {
+      const { directory } = swarm;
+      const log = `${directory}/log`;
+      const script = `for n in a b; do cfn send w1 --text "$n$CFN_ATTEMPT" >/dev/null; done; echo 1 >>"$LOG"; [ -e "$LOG.go" ] || { sleep 60 & wait; }`;
+      const running = swarm.start(["--agents", "1", "--", "sh", "-c", script], { env: { LOG: log } });
+      await reached(log, 1);
+      running.kill("SIGTERM");
+      expect((await running.outcome).code).toBe(143);
+      const file = `${journalsOf(swarm)[0]}/undelivered.jsonl`;
+      const whole = readFileSync(file, "utf8");
+      const [first = "", second = ""] = whole.split("\n");
+      writeFileSync(file, `${first}\n${second.slice(0, second.length / 2)}`);
+      writeFileSync(`${log}.go`, "");
+      const { code, stderr } = await swarm.resume(undefined, { env: { LOG: log } }).outcome;
+      expect(code, stderr).toBe(0);
+      expect(stderr).toContain(`2 messages were not read: ${file}`);
+      expect(swarm.report().messages).toMatchObject({
+        accepted: 2,
+        delivered: 0,
+        undelivered: 2,
+        undelivered_file: file,
+      });
+      expect(undeliveredIn(journalsOf(swarm)[0]).map(({ payload }) => String(payload).slice(0, 1))).toEqual([
+        "a",
+        "a",
+        "b",
+      ]);
+    }));
+
+  test(
+    "is not lost by halves where the run is killed while it writes them down, and --resume goes on after them",
+    () =>
+      withSwarm(async (swarm) => {
+        const log = `${swarm.directory}/log`;
+        // Some megabytes, so that writing them takes a while.
+        const script = `printf '"%60000s"' x >"$LOG.body"; n=0; while [ $n -lt 100 ]; do cfn send w1 --timeout 2s --payload - <"$LOG.body" >/dev/null; n=$((n + 1)); done; echo 1 >>"$LOG"; [ -e "$LOG.go" ] || { sleep 60 & wait; }`;
+        const running = swarm.start(["--agents", "1", "--", "sh", "-c", script], {
+          env: { LOG: log },
+          timeoutMs: 60_000,
+        });
+        await until("all are sent", () => numbersIn(log).length === 1, 50);
+        const file = `${journalsOf(swarm)[0]}/undelivered.jsonl`;
+        running.kill("SIGTERM");
+        // No pause between the looks: it is over within milliseconds.
+        for (const end = Date.now() + 10_000; Date.now() < end && !(existsSync(file) && statSync(file).size > 0); );
+        running.kill("SIGKILL");
+        await running.outcome;
+        await until("nothing of it is left", () => swarm.processes().length === 0);
+        const written = readFileSync(file, "utf8");
+        const before = linesOf(written.slice(0, written.lastIndexOf("\n") + 1));
+        writeFileSync(`${log}.go`, "");
+        const { code, stderr } = await swarm.resume(undefined, { env: { LOG: log }, timeoutMs: 60_000 }).outcome;
+        expect(code, stderr).toBe(0);
+        const kept = undeliveredIn(journalsOf(swarm)[0]);
+        expect(kept).toHaveLength(before.length + 100);
+        expect(kept.slice(0, before.length).map((message) => JSON.stringify(message))).toEqual(before);
+        expect(new Set(kept.map(({ msg_id }) => msg_id)).size).toBe(kept.length);
+        expect(swarm.report().messages).toMatchObject({ accepted: 100, undelivered: 100, undelivered_file: file });
+      }),
+    120_000,
+  );
 
   test("is kept of a run that ended by itself too", () =>
     withSwarm(async (swarm) => {
