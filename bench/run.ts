@@ -19,10 +19,19 @@ import { endpointBench } from "./endpoint.bench.ts";
 import { metricsBench } from "./metrics.bench.ts";
 import { sendBench, startBench } from "./start.bench.ts";
 import { streamBench } from "./stream.bench.ts";
-import { machine } from "./support/machine.ts";
+import { machine, stolenSince, ticks } from "./support/machine.ts";
 import { runPeer } from "./support/peer.ts";
 import { runPressurePeer } from "./support/pressurePeer.ts";
-import { type Bench, meets, type Result, rowText, type Sizes, targetText, writeResult } from "./support/result.ts";
+import {
+  type Bench,
+  meets,
+  type Result,
+  rowText,
+  type Sizes,
+  stateText,
+  targetText,
+  writeResult,
+} from "./support/result.ts";
 import { swarmBench } from "./swarm.bench.ts";
 
 const benches: readonly Bench[] = [
@@ -46,7 +55,8 @@ function describe(result: Result): void {
   say(`\n${result.name}${result.sizes.smoke ? " (smoke: these figures mean nothing)" : ""}`);
   for (const claim of result.claims) say(`  claim    ${claim}`);
   for (const command of result.commands) say(`  command  ${command}`);
-  say(`  machine  ${on.cpu}, ${on.cores} cores, Linux ${on.kernel}, Bun ${on.bun}, load before ${on.load_before}`);
+  say(`  machine  ${on.cpu}, ${on.cores} cores, Linux ${on.kernel}, Bun ${on.bun}`);
+  say(`  state    ${stateText(result)}`);
   for (const row of result.rows) {
     const met = meets(row);
     const verdict = met === undefined ? "" : `   target ${targetText(row)}: ${met ? "met" : "MISSED"}`;
@@ -92,7 +102,9 @@ async function main(argv: readonly string[]): Promise<number> {
     };
     const about = { name: bench.name, claims: bench.claims, commands: bench.commands };
     const before = { taken_at: new Date().toISOString(), sizes, machine: machine() };
-    const result: Result = { schema: "cfn.bench/1", ...about, ...before, ...(await bench.run(sizes)) };
+    const then = ticks();
+    const outcome = await bench.run(sizes);
+    const result: Result = { schema: "cfn.bench/1", ...about, ...before, stolen: stolenSince(then), ...outcome };
     describe(result);
     writeResult(values.results, result);
     wrong += result.checks.filter((check) => !check.ok).length;

@@ -1,7 +1,7 @@
 /** Rewrites the results in README.md between the two markers from `bench/results/*.json`: no figure is typed by hand. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { meets, type Result, rowText, targetText } from "./support/result.ts";
+import { meets, type Result, rowText, stateText, targetText } from "./support/result.ts";
 
 const begin = "<!-- results: written by bench/table.ts -->";
 const end = "<!-- end of results -->";
@@ -15,7 +15,7 @@ function section(result: Result): string {
     ...result.claims.map((claim) => `Claim: ${claim}.  `),
     ...result.commands.map((command) => `Command: \`${command}\`  `),
     `Machine: ${on.cpu}, ${on.cores} cores, ${on.memory_gib} GiB, Linux ${on.kernel}, Bun ${on.bun}; ` +
-      `load before ${on.load_before}; ${result.taken_at.slice(0, 10)}; ${result.sizes.rounds} rounds.`,
+      `${stateText(result)}; ${result.taken_at.slice(0, 10)}; ${result.sizes.rounds} rounds.`,
     "",
     "| what | median (min–max) | target | met |",
     "|---|---|---|---|",

@@ -58,7 +58,13 @@ export interface Result extends Outcome {
   readonly taken_at: string;
   readonly sizes: Sizes;
   readonly machine: Machine;
+  /** See `stolenSince`: at more than a few hundredths, times of this result say more about the machine's neighbours. */
+  readonly stolen?: number;
 }
+
+/** What the machine was like meanwhile. */
+export const stateText = ({ machine, stolen }: Result): string =>
+  `load before ${machine.load_before}${stolen === undefined ? "" : `, ${figure(stolen * 100)} % of the processors stolen by the host`}`;
 
 /** The figure that is compared with the target. */
 function judged(row: Row): number {
