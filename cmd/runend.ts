@@ -1,13 +1,18 @@
 /** What a run that has ended says, and its exit status. */
 import type { RunEnd } from "../src/coordinator/contract.ts";
 import type { RunReport } from "../src/coordinator/report.ts";
+import { limits } from "../src/limits.ts";
+import { formatBytes } from "../src/message/quantity.ts";
 import { exitStatus, statusOf, statusOfSignal } from "./exit.ts";
 import { say } from "./log.ts";
 
-function undeliveredText({ undelivered, returned, undelivered_file: file }: RunReport["messages"]): string {
+function undeliveredText(messages: RunReport["messages"]): string {
+  const { undelivered, returned, undelivered_file: file, undelivered_unkept: unkept } = messages;
   const what = undelivered === 1 ? "one message was not read" : `${undelivered} messages were not read`;
   const back = returned === 0 ? "" : `, ${returned} of them returned`;
-  return `${what}${back}: ${file === null ? "not kept, for want of a journal" : file}`;
+  const lost = `not kept: no journal, no space in it, or beyond ${formatBytes(limits.undeliveredBytes)}`;
+  if (file === null) return `${what}${back}: ${lost}`;
+  return `${what}${back}: ${file}${unkept === 0 ? "" : `; ${unkept} of them ${lost}`}`;
 }
 
 /** `caught`: the first signal that came, 0 if none. `earlier`: how many results a resumed run had. Throws what ended the run early, where that was an error. */

@@ -21,7 +21,7 @@
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { AppendedFile } from "../os/appended.ts";
-import { closeFile, replaceFile } from "../os/file.ts";
+import { closeFile, replaceFile, statPath } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { syncData, syncPath } from "../os/stream.ts";
 import { removeTree } from "../os/tree.ts";
@@ -91,6 +91,12 @@ export class Journal {
     this.path = folder.path;
     this.results = new AppendedFile(`${folder.path}/results`);
     this.copy = copies ? new AppendedFile(`${folder.path}/tasks`) : undefined;
+    // One that an earlier execution of the run has left may end in half a line.
+    if (statPath(this.undeliveredPath) !== undefined) this.openUndelivered();
+  }
+
+  private get undeliveredPath(): string {
+    return `${this.folder.path}/undelivered.jsonl`;
   }
 
   /** Adds entries, as lines of `journalLine`. */
@@ -114,16 +120,21 @@ export class Journal {
 
   /** Adds whole lines to the messages that nobody has read. Where they are; undefined if they could not be written, or are too many. */
   keepUndelivered(lines: string): string | undefined {
+    const file = this.openUndelivered();
+    if (file === undefined) return undefined;
+    const more = encoder.encode(lines);
+    if (file.length + more.length > limits.undeliveredBytes || file.append(more) !== undefined) return undefined;
+    return file.path;
+  }
+
+  /** Undefined where it cannot be. */
+  private openUndelivered(): AppendedFile | undefined {
     try {
-      this.undelivered ??= openLines(`${this.folder.path}/undelivered.jsonl`);
+      this.undelivered ??= openLines(this.undeliveredPath);
     } catch (error) {
       if (!(error instanceof CfnError)) throw error;
-      return undefined;
     }
-    const { path, length } = this.undelivered;
-    const more = encoder.encode(lines);
-    if (length + more.length > limits.undeliveredBytes || this.undelivered.append(more) !== undefined) return undefined;
-    return path;
+    return this.undelivered;
   }
 
   /** The run ends in order. Waits for the disk no longer than `limits.journalSyncWaitMs`, and a short run not at all. */

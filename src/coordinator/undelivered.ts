@@ -24,8 +24,10 @@ export interface MessageReport {
   /** Of the undelivered, the first `limits.undeliveredListed`. */
   readonly undelivered_listed: readonly Pick<Message, "msg_id" | "from" | "to" | "type">[];
   readonly undelivered_omitted: number;
-  /** Where the undelivered ones lie whole, a line each; null where there are none, or they could not be written. */
+  /** Where the undelivered ones lie whole, a line each; null where there are none, or none could be written. */
   readonly undelivered_file: string | null;
+  /** How many of them could not be written there: there is no journal, no space, or they are more than it takes. */
+  readonly undelivered_unkept: number;
 }
 
 /** Where they are not counted. */
@@ -37,6 +39,7 @@ export const noMessages: MessageReport = {
   undelivered_listed: [],
   undelivered_omitted: 0,
   undelivered_file: null,
+  undelivered_unkept: 0,
 };
 
 /** Keeps lines; where they are, or undefined if they could not be kept. */
@@ -59,7 +62,7 @@ export async function drainInboxes(bus: Bus, id: string, runId: string, keep: Ke
   returns.begin();
   for (const one of unread) if (!served.includes(one)) await drain.empty(one);
   const returned = await returns.taken();
-  const { undelivered, listed, file } = drain;
+  const { undelivered, listed, file, unkept } = drain;
   return {
     accepted,
     delivered: accepted - undelivered,
@@ -68,11 +71,13 @@ export async function drainInboxes(bus: Bus, id: string, runId: string, keep: Ke
     undelivered_listed: listed,
     undelivered_omitted: undelivered - listed.length,
     undelivered_file: file ?? null,
+    undelivered_unkept: unkept,
   };
 }
 
 class Drain {
   undelivered = 0;
+  unkept = 0;
   readonly listed: MessageReport["undelivered_listed"][number][] = [];
   file: string | undefined;
 
@@ -117,7 +122,10 @@ class Drain {
       const { msg_id, from, to, type } = message;
       if (this.listed.length < limits.undeliveredListed) this.listed.push({ msg_id, from, to, type });
     }
-    if (lines !== "") this.file = this.keep(lines) ?? this.file;
+    if (lines === "") return;
+    const file = this.keep(lines);
+    if (file === undefined) this.unkept += mail.length;
+    else this.file = file;
   }
 }
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import {
+  appendFileSync,
   chmodSync,
   existsSync,
   mkdirSync,
@@ -116,6 +117,17 @@ describe("a journal", () => {
     expect(read.end).toBeUndefined();
     await again.end(ended);
     expect(readResults(held.path, () => undefined).end).toEqual(ended);
+  });
+
+  test("loses the half line that a death left of an unread message, though the next execution keeps none", async () => {
+    const journal = begin("abc");
+    const file = journal.keepUndelivered('{"n":1}\n') as string;
+    await journal.end({ ...ended, finished: false });
+    appendFileSync(file, '{"n":');
+    const held = takeJournal({ path: folderOf("abc"), runId: "abc" });
+    if (held === "busy") throw new Error("nobody holds it");
+    await new Journal(held, false, warn).end(ended);
+    expect(readFileSync(file, "utf8")).toBe('{"n":1}\n');
   });
 
   test("is held by its owner, and by whoever inherits the descriptor", async () => {
