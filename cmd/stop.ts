@@ -56,7 +56,7 @@ export const stopCommand: Command<typeof args> = {
       return exitStatus.success;
     }
     const dir = args.bus ?? (args.run === undefined && own !== undefined ? own : chooseRun(args.run, env).dir);
-    // Whoever is an agent of the run is ended with it: waiting for the end would be waiting for itself.
+    // An agent of the run is ended with it: waiting for that would be waiting for itself.
     await stopRun(dir, { ...wish, waits: wish.waits && !(dir === own && env["CFN_AGENT_ID"]) });
     return exitStatus.success;
   },
@@ -87,11 +87,11 @@ async function stopAgent(bus: Bus, id: string, wish: Wish, own: string | undefin
   if (entry.role !== "worker")
     throw new CfnError("usage", `${id} is a ${entry.role}`, "cfn stop [RUN] ends a whole run");
   if (hasStopped(bus, id)) return;
-  const host: Hosted = hostOf(bus, id);
+  const host = hostOf(bus, id);
   await control(bus, id, "stop", payloadOf(wish), wish);
   const look = payloadOf(wish, { agent: id });
   for (const lead of new Set([entry.team, "master"])) if (bus.has(lead)) await control(bus, lead, "look", look, wish);
-  if (wish.waits && own !== id) await awaitAgent(bus, id, host, wish.timeoutMs);
+  if (wish.waits && own !== id) await awaitAgent(bus, entry, host, wish.timeoutMs);
 }
 
 async function control(bus: Bus, to: string, type: string, payload: Json, { from, timeoutMs }: Wish): Promise<void> {

@@ -1,5 +1,5 @@
 /** Waiting until what was asked to end has ended. */
-import type { Bus } from "../src/bus/contract.ts";
+import type { AgentEntry, Bus } from "../src/bus/contract.ts";
 import { isBus } from "../src/bus/directory.ts";
 import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
@@ -45,9 +45,13 @@ export async function awaitRun(dir: string, host: Hosted, timeoutMs: number): Pr
   await awaitEnd(name, host, timeoutMs, () => !isBus(dir) && (host === undefined || !isAlive(host)));
 }
 
-/** Until nothing runs in its seat, or it has left the bus. Throws as `awaitEnd`. */
-export async function awaitAgent(bus: Bus, id: string, host: Hosted, timeoutMs: number): Promise<void> {
-  const hasEnded = (): boolean => !isBus(bus.info.dir) || hasStopped(bus, id) || !bus.isServed(id);
+/**
+ * Until nothing runs in its seat, or it has left the bus. Where its host has died, its coordinator's successor and the master see
+ * to that: while one of them lives, what the dead host ran is still to be ended. Throws as `awaitEnd`.
+ */
+export async function awaitAgent(bus: Bus, { id, team }: AgentEntry, host: Hosted, timeoutMs: number): Promise<void> {
+  const isLeft = (): boolean => !bus.has(id) || ![id, team, "master"].some((one) => bus.isServed(one));
+  const hasEnded = (): boolean => !isBus(bus.info.dir) || hasStopped(bus, id) || isLeft();
   await awaitEnd(`agent ${id}`, host, timeoutMs, hasEnded);
 }
 

@@ -72,11 +72,10 @@ class SwarmHost implements Host {
     });
     this.#sampler = new Sampler(options.roster, options.health, systemMs());
     this.#tick = setInterval(() => this.#look(), limits.pollMs);
-    // The first beat is here: nothing is called back before whoever makes this host has it.
+    // The first beat is here, and no look: nothing is called back before whoever makes this host has it.
     this.#beatMs = monotonicMs();
     this.#heartbeat.beat(0);
     this.#open();
-    this.#look();
     globalThis.crashPoint?.("host.open");
   }
 

@@ -84,6 +84,14 @@ describe.each(starters)("a hosted agent, started by %s", (_, other) => {
     expect(stdout["1.1.out"]).toBe("SigIgn:\t0000000000000000\n");
   });
 
+  test("that was stopped under an earlier host is refused its task, and nobody is told before there is a host", async () => {
+    const stop = { to: "w1", type: "stop", payload: { grace_ms: 0 } };
+    const { results, calledEarly, states } = await hosted({ before: [task("true"), stop] });
+    expect(results).toMatchObject([{ task_id: "t1", reason: "cancelled", detail: "cancelled before it was started" }]);
+    expect(calledEarly).toBe(0);
+    expect(states["w1 at last"]).toBe("STOPPED\n");
+  });
+
   test("has the states SPAWNED, WORKING and COMPLETE in turn", async () => {
     const [, { states, heartbeat }] = await only(["sleep", "0.1"]);
     expect(states).toEqual({ "w1 at first": "SPAWNED\n", "w1 then": "WORKING\n", "w1 at last": "COMPLETE\n" });

@@ -129,7 +129,7 @@ describe("a coordinator that is killed", () => {
   test("while it ends an agent has that done by who takes it over: KILL after its grace", () =>
     withSwarm(async (swarm) => {
       const { env, started } = sceneIn(swarm);
-      const script = `trap 'echo term >>"$LOG.term"' TERM; echo "$CFN_AGENT_ID" >>"$LOG"; until [ -e "$GO" ] && [ "$CFN_AGENT_ID" != c1-w1 ]; do sleep 0.05; done`;
+      const script = `trap 'echo term >>"$LOG.term"' TERM; echo $$ >"$LOG.$CFN_AGENT_ID"; echo "$CFN_AGENT_ID" >>"$LOG"; until [ -e "$GO" ] && [ "$CFN_AGENT_ID" != c1-w1 ]; do sleep 0.05; done`;
       const shape = ["--coordinators", "2", "--agents", "4"];
       const running = swarm.start([...shape, "--", "sh", "-c", script], { env });
       await until("all agents are up", () => started().length === 4);
@@ -137,12 +137,16 @@ describe("a coordinator that is killed", () => {
       await until("it has been asked to end", () => existsSync(`${env.LOG}.term`));
       process.kill(coordinatorsOf(running.pid).get("c1") as number, "SIGKILL");
       expect(await stopping).toMatchObject({ code: 0, stderr: "" });
+      expect(isAlive(Number(readFileSync(`${env.LOG}.c1-w1`, "utf8"))), "its process, once cfn stop has returned").toBe(
+        false,
+      );
       expect(isAlive(running.pid)).toBe(true);
       writeFileSync(env.GO, "");
       expect((await running.outcome).code).toBe(1);
-      const { tasks, failures } = swarm.report();
+      const { tasks, failures, failovers } = swarm.report();
       expect(tasks).toMatchObject({ total: 4, completed: 3, cancelled: 1 });
       expect(failures).toMatchObject([{ agent_id: "c1-w1", reason: "cancelled", detail: "its agent was stopped" }]);
+      expect(failovers).toMatchObject([{ coordinator: "c1", cause: "killed" }]);
     }));
 
   test("does not free its agents of their timeout", () =>

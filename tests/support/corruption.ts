@@ -349,8 +349,8 @@ export class Trial {
       held.release();
       this.leases.delete(inbox);
     }
-    const lease = this.leases.get(inbox) ?? (bus.lease(inbox.id, inbox.chain) as Lease);
-    check(lease !== undefined, `the inbox of ${inbox.id} is held`);
+    const lease = this.leases.get(inbox) ?? this.leaseOf(bus, inbox);
+    if (lease === "gone") return this.lose(inbox);
     const got: Message[] = [];
     for (let round = 0; ; round++) {
       check(round < 1000, `the inbox of ${inbox.id} has no end`);
@@ -364,6 +364,18 @@ export class Trial {
     if (!this.leases.has(inbox)) lease.release();
     if (this.hosted && got.length === 0 && !bus.has(inbox.id)) return this.lose(inbox);
     return this.compare(inbox, got);
+  }
+
+  /** "gone" where the look at the slot before the lease was the first one at the damage. */
+  private leaseOf(bus: Bus, { id, chain }: Inbox): Lease | "gone" {
+    try {
+      const lease = bus.lease(id, chain);
+      check(lease !== undefined, `the inbox of ${id} is held`);
+      return lease as Lease;
+    } catch (error) {
+      check(error instanceof CfnError && error.code === "not_found", `the lease of ${id} threw ${String(error)}`);
+      return "gone";
+    }
   }
 
   /** The agent was found to be gone; how many messages it misses. */
