@@ -135,7 +135,8 @@ function findTenants(shard: Shard, segments: readonly Adopted[], slots: Readonly
 
 /**
  * Words that agree are right: the id with its hash, the generation (as written, or as the identity's seal has it) with the
- * seal of a chain, both with a record.
+ * seals of chains, both with a record. Where both generations agree with something, more counts: a seal that was hit too may agree
+ * with a wrong one, since what hits the highest byte of a word changes only the highest one of a sum.
  */
 function tenantOf(shard: Shard, slot: number, said: readonly Tenant[]): Tenant | undefined {
   const { words } = shard.index;
@@ -143,15 +144,17 @@ function tenantOf(shard: Shard, slot: number, said: readonly Tenant[]): Tenant |
   const id = slotId(shard, slot);
   const isId = isAgentId(id) && words[at + A.idHash] === hashOf(id);
   const written = words[at + A.generation] as number;
-  const isSealedWith = (generation: number): boolean => {
+  const sealsWith = (generation: number): number => {
     words[at + A.generation] = generation;
-    return isChainSealed(words, at, CHAIN.data) || isChainSealed(words, at, CHAIN.control);
+    return Number(isChainSealed(words, at, CHAIN.data)) + Number(isChainSealed(words, at, CHAIN.control));
   };
+  const votesFor = (generation: number): number =>
+    sealsWith(generation) + Number(said.some((one) => one.generation === generation));
   const solved = sealedGeneration(shard, slot, at);
-  // Where no chain is whole either: solved from a damaged seal it would be any number, and generations are small ones.
-  const likely = solved < GENERATIONS_SKIPPED ? solved : written;
-  const generation = isSealedWith(solved) ? solved : isSealedWith(written) ? written : likely;
-  const isGeneration = isSealedWith(generation);
+  const more = votesFor(solved) - votesFor(written);
+  // Where neither has more: solved from a damaged seal it would be any number, and generations are small ones.
+  const generation = more > 0 || (more === 0 && solved < GENERATIONS_SKIPPED) ? solved : written;
+  const isGeneration = sealsWith(generation) > 0;
   let best: Tenant | undefined;
   for (const one of said) {
     if ((isId && one.id !== id) || (isGeneration && one.generation !== generation)) continue;
