@@ -8,10 +8,11 @@ import { limits } from "../src/limits.ts";
 import type { Message } from "../src/message/message.ts";
 import { monotonicMs } from "../src/os/clock.ts";
 import { jitter } from "../src/os/random.ts";
+import { checkBusIsThere } from "./join.ts";
 
 interface Guest {
   readonly id: string;
-  /** The message that answers `msgId`; undefined if none came until then (monotonic clock, milliseconds). */
+  /** The message that answers `msgId`; undefined if none came until then (monotonic clock, milliseconds). Throws unavailable where the bus is gone. */
   awaitAnswer(msgId: string, until: number): Promise<Message | undefined>;
   /** Gives the id back; drops what came too late, unless it `keeps` that. May be called more than once. */
   leave(keeps?: boolean): void;
@@ -42,6 +43,7 @@ function guestOf(bus: Bus, id: string): Guest {
         const answer = find(bus, id, msgId);
         const leftMs = until - monotonicMs();
         if (answer !== undefined || leftMs <= 0) return answer;
+        checkBusIsThere(bus);
         bell.waitSync(Math.min(leftMs, limits.pollMs));
         // Signals are delivered in the event loop.
         await new Promise((resolve) => setTimeout(resolve, 0));

@@ -1,8 +1,9 @@
 /** What the message commands share: which bus, and who is on it. */
 import { openBus } from "../src/bus/bus.ts";
 import type { Bus } from "../src/bus/contract.ts";
-import { type Env, locateBus } from "../src/bus/directory.ts";
+import { type Env, isBus, locateBus } from "../src/bus/directory.ts";
 import { sendTimeoutMs, withBaseDir } from "../src/config/quick.ts";
+import { CfnError } from "../src/errors.ts";
 import { beforeExit } from "./exit.ts";
 import { UnknownName } from "./unknown.ts";
 import { agentId, duration, path } from "./values.ts";
@@ -40,6 +41,11 @@ export function joinBus(dir: string | undefined, env: Env): Bus {
   const bus = openBus(dir ?? (env["CFN_BUS_DIR"] || locateBus(withBaseDir(env))));
   beforeExit.push(() => warnOfDamage(bus));
   return bus;
+}
+
+/** Whoever waits for something on the bus asks, each time round: its mapped files outlive it. Throws unavailable where it is gone. */
+export function checkBusIsThere({ info: { dir } }: Bus): void {
+  if (!isBus(dir)) throw new CfnError("unavailable", `the bus ${dir} is gone`, "its run has ended");
 }
 
 async function warnOfDamage(bus: Bus): Promise<void> {

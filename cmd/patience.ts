@@ -6,6 +6,7 @@ import { limits } from "../src/limits.ts";
 import type { Draft } from "../src/message/message.ts";
 import { monotonicMs, sleepMs } from "../src/os/clock.ts";
 import type { Backlog } from "./backlog.ts";
+import { checkBusIsThere } from "./join.ts";
 import type { Turns } from "./turns.ts";
 
 export class Patience {
@@ -34,7 +35,7 @@ export class Patience {
     this.end();
   }
 
-  /** Resolves when it is worth another try. Throws try_again where there was no room for too long, or will be none. */
+  /** Resolves when it is worth another try. Throws try_again where there was no room for too long, or will be none; unavailable where the bus is gone. */
   async forSpace(full: Full): Promise<void> {
     let now = monotonicMs();
     if (now >= this.deadline) throw notAccepted(this.backlog, full);
@@ -46,6 +47,7 @@ export class Patience {
       sleepMs(Math.min(pauseMs, this.deadline - now));
       // Signals are delivered in it.
       if (process.listenerCount("SIGTERM") > 0) await new Promise((resolve) => setTimeout(resolve, 0));
+      checkBusIsThere(this.bus);
       now = monotonicMs();
     } while (full.what === "inbox" && !this.turns.isWorthATry(first, now, (this.deadline - now) / this.timeoutMs));
   }

@@ -1,12 +1,11 @@
 /** The loop of `recv`: look, hand over what is there, else wait for the bell. Blocks the process. */
 import type { Bell, Bus } from "../src/bus/contract.ts";
-import { CfnError } from "../src/errors.ts";
 import { limits } from "../src/limits.ts";
 import type { Message } from "../src/message/message.ts";
 import { monotonicMs, sleepMs } from "../src/os/clock.ts";
-import { statPath } from "../src/os/file.ts";
 import { isReaderGone } from "../src/os/pipe.ts";
 import { Gulps } from "./gulps.ts";
+import { checkBusIsThere } from "./join.ts";
 import { OutputClosed } from "./output.ts";
 
 /** `done`: what was wanted; `nothing`: no message in time; `busy`: somebody else held the inbox all the time. */
@@ -91,6 +90,5 @@ function show(bus: Bus, id: string, most: number, handOver: (message: Message) =
 /** Ends a wait in which nothing can come, or that nobody follows any more. */
 function checkWorth(bus: Bus): void {
   if (isReaderGone(1)) throw new OutputClosed("stdout is closed");
-  if (statPath(`${bus.info.dir}/meta`) === undefined)
-    throw new CfnError("unavailable", `the bus ${bus.info.dir} is gone`, "its run has ended");
+  checkBusIsThere(bus);
 }

@@ -62,11 +62,11 @@ const SIGCONT = 18;
 export function fail(action: string, error: number): never {
   const passing: readonly number[] = [E.NOSPC, E.DQUOT, E.MFILE, E.NFILE, E.NOMEM];
   const code = passing.includes(error) ? "try_again" : "unavailable";
-  throw new CfnError(
-    code,
-    `cannot ${action}: ${errorText(error)}`,
-    "free some space there, or set CFN_MESSAGE_BASE_DIR",
-  );
+  const remedy =
+    error === E.NOENT
+      ? "its run has ended, or its bus was removed"
+      : "free some space there, or set CFN_MESSAGE_BASE_DIR";
+  throw new CfnError(code, `cannot ${action}: ${errorText(error)}`, remedy);
 }
 
 /**
