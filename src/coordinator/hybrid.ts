@@ -143,6 +143,7 @@ export class HybridSwarm implements Swarm {
   stop(graceMs: number): void {
     this.stopGraceMs = Math.min(graceMs, this.stopGraceMs ?? graceMs);
     this.stopAll({ grace_ms: graceMs });
+    globalThis.crashPoint?.("hybrid.stopping");
     this.fostering.stop(graceMs);
   }
 

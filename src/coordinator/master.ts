@@ -13,6 +13,7 @@ import { type RunCommand, type RunEvent, RunState, succeeded } from "./decide.ts
 import { finish } from "./finish.ts";
 import { readTasks } from "./intake.ts";
 import type { RunLook } from "./observer.ts";
+import { cancelledUnbegun } from "./outcome.ts";
 import type { Output } from "./output.ts";
 import { ReaderPatience } from "./patience.ts";
 import type { Recorder } from "./recorder.ts";
@@ -210,9 +211,11 @@ export class Run {
         return;
       }
       case "drain":
+        this.cancelOutgoing();
         this.swarm.drain();
         return;
       case "stop":
+        this.cancelOutgoing();
         this.swarm.stop(command.graceMs);
     }
   }
@@ -223,6 +226,14 @@ export class Run {
       this.outgoing.delete(coordinator);
       this.timing.published(tasks, unixSeconds() * 1000);
       this.swarm.dispatch(coordinator, tasks);
+    }
+  }
+
+  /** What was dispatched and not handed over would reach its coordinator behind the order to end, perhaps when that has left. */
+  private cancelOutgoing(): void {
+    for (const [coordinator, tasks] of this.outgoing) {
+      this.outgoing.delete(coordinator);
+      for (const task of tasks) this.handle({ type: "result", result: cancelledUnbegun(task) });
     }
   }
 

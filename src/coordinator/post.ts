@@ -13,6 +13,7 @@ const SEND_MOST = 1024;
 
 export class Inbox {
   private readonly lease: Lease;
+  private taking = false;
 
   /** `id` must be registered by this process. */
   constructor(bus: Bus, id: string) {
@@ -30,12 +31,18 @@ export class Inbox {
     this.lease.ack(count);
   }
 
-  /** Hands over what has arrived and acknowledges it afterwards. False if there was nothing. */
+  /**
+   * Hands over what has arrived and acknowledges it afterwards. False if there was nothing; so it is from within `handle`, since
+   * what is being handed over would be read again there, and acknowledging it twice would take the next ones unread.
+   */
   take(handle: (message: Message) => void): boolean {
+    if (this.taking) return false;
+    this.taking = true;
     const deliveries = this.read();
     for (const { message } of deliveries) handle(message);
     globalThis.crashPoint?.("mail.handled");
     if (deliveries.length > 0) this.ack(deliveries.length);
+    this.taking = false;
     return deliveries.length > 0;
   }
 

@@ -179,6 +179,7 @@ export const crashPoints = [
   "run.over",
   "run.ended",
   "hybrid.started",
+  "hybrid.stopping",
   "hybrid.ending",
   "member.registered",
   "member.open",

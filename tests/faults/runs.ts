@@ -93,6 +93,17 @@ export const runScenarios: readonly RunScenario[] = [
     codes: { all: [1] },
   },
   {
+    name: "a hybrid swarm that is halted",
+    command: "run",
+    points: ["hybrid.stopping"],
+    args: [
+      ...["run", "--coordinators", "2", "--agents", "2", "--halt", "now", "--", "sh", "-c"],
+      "test $CFN_AGENT_ID = c1-w1 && exit 3; sleep 5",
+    ],
+    tasks: 0,
+    codes: { all: [1] },
+  },
+  {
     name: "a run whose agents leave messages unread",
     command: "run",
     points: ["closing.shard_done", "drain.closed", "drain.kept", "drain.taken"],
