@@ -58,15 +58,24 @@ export class MetricsLog {
     });
   }
 
-  /** The number of the event that is emitted next. */
-  next(): number {
-    return ++this.given;
+  /** The number of the event that is emitted next; where there are `count` of them, of the first. */
+  next(count = 1): number {
+    const first = this.given + 1;
+    this.given += count;
+    return first;
   }
 
   /** `t` is the first field of each event, `n` is from `next`. */
   emit(event: MetricsEvent): void {
     if (this.file === undefined) return;
     this.batch.push(event);
+    this.wake();
+  }
+
+  /** The same for many. */
+  emitAll(events: readonly MetricsEvent[]): void {
+    if (this.file === undefined) return;
+    this.batch = this.batch.concat(events);
     this.wake();
   }
 

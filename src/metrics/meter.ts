@@ -3,7 +3,14 @@
 import { limits } from "../limits.ts";
 import type { ResultPayload } from "../message/protocol.ts";
 import { monotonicMs, unixSeconds } from "../os/clock.ts";
-import { type AlertLine, type FailoverEvent, masterWriter, type RunStartedEvent, type RunTotals } from "./events.ts";
+import {
+  type AlertLine,
+  type AttemptEvent,
+  type FailoverEvent,
+  masterWriter,
+  type RunStartedEvent,
+  type RunTotals,
+} from "./events.ts";
 import {
   type BusFigures,
   busPart,
@@ -40,7 +47,7 @@ interface Report extends RunTotals {
   readonly failovers: readonly unknown[];
 }
 
-const HELD_MOST = 3 * limits.metricsBatchEvents;
+const HELD_MOST = 2 * limits.metricsBatchEvents;
 
 export class RunMeter {
   private readonly log: MetricsLog;
@@ -49,8 +56,8 @@ export class RunMeter {
     run: new DurationHistogram(),
     result: new DurationHistogram(),
   };
-  /** Results that have come since the last write, their waits and the Unix seconds: three entries for each. */
-  private held: (ResultPayload | Waits | undefined | number)[] = [];
+  /** Results that have come since the last write, each followed by its waits. */
+  private held: (ResultPayload | Waits | undefined)[] = [];
   private activeMost = 0;
   private sampledMs = monotonicMs();
   private sampledDone: number;
@@ -69,9 +76,8 @@ export class RunMeter {
 
   /** Called for each attempt of a run: what can be done for many at once is done when they are written. */
   attempt(result: ResultPayload, waits: Waits | undefined): void {
-    this.held.push(result, waits, unixSeconds());
-    const { length } = this.held;
-    if (length === 3) this.log.wake();
+    const length = this.held.push(result, waits);
+    if (length === 2) this.log.wake();
     else if (length >= HELD_MOST) this.log.flush();
   }
 
@@ -153,24 +159,36 @@ export class RunMeter {
   /** Makes events of the results held. One loop without calls into smaller pieces: it never runs often enough to be compiled. */
   private drain(): void {
     const { held, log } = this;
-    const { queue, run, result: counted } = this.histograms;
     if (held.length === 0) return;
     this.held = [];
-    for (let at = 0; at < held.length; at += 3) {
+    const { queue, run, result: counted } = this.histograms;
+    const now = unixSeconds();
+    const events: AttemptEvent[] = [];
+    let n = log.next(held.length / 2);
+    for (let at = 0; at < held.length; at += 2) {
       const result = held[at] as ResultPayload;
       const waits = held[at + 1] as Waits | undefined;
       const agent = result.agent_id;
-      const run_ms = result.started_at > 0 ? rounded(result.run_time_ms) : undefined;
-      const queue_ms = waits === undefined ? undefined : rounded(waits.task);
-      const result_ms = waits === undefined ? undefined : rounded(waits.result);
-      if (run_ms !== undefined) run.add(run_ms);
-      if (queue_ms !== undefined) queue.add(queue_ms);
-      if (result_ms !== undefined) counted.add(result_ms);
+      let t = now;
+      let queue_ms: number | undefined;
+      let run_ms: number | undefined;
+      let result_ms: number | undefined;
+      if (result.started_at > 0) {
+        run_ms = result.run_time_ms;
+        run.add(run_ms);
+      }
+      if (waits !== undefined) {
+        queue_ms = Math.round(waits.task * 1000) / 1000;
+        result_ms = Math.round(waits.result * 1000) / 1000;
+        queue.add(queue_ms);
+        counted.add(result_ms);
+        t = Math.round(result.started_at * 1000 + result.run_time_ms + result_ms) / 1000;
+      }
       // c3-w12 is of the team c3; a flat swarm has one team, and its agents are w1, w2, …
       const member = agent.lastIndexOf("-w");
-      log.emit({
-        t: held[at + 2] as number,
-        n: log.next(),
+      events.push({
+        t,
+        n: n++,
         event: "attempt",
         task_id: result.task_id,
         seq: result.seq,
@@ -185,5 +203,6 @@ export class RunMeter {
         result_ms,
       });
     }
+    log.emitAll(events);
   }
 }
