@@ -72,10 +72,9 @@ class SwarmHost implements Host {
     });
     this.#sampler = new Sampler(options.roster, options.health, systemMs());
     this.#tick = setInterval(() => this.#look(), limits.pollMs);
-    // The first beats are here, and no look: nothing is called back before whoever makes this host has it.
+    // The first beat is here, and no look: nothing is called back before whoever makes this host has it.
     this.#beatMs = monotonicMs();
     this.#heartbeat.beat(0);
-    this.#sampler.tick(systemMs(), () => []);
     this.#open();
     globalThis.crashPoint?.("host.open");
   }

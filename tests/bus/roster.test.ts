@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { readdirSync, truncateSync } from "node:fs";
 import { makeRoster, readRoster } from "../../src/bus/roster.ts";
+import { systemMs } from "../../src/os/clock.ts";
 import { withOpenBus } from "../support/open-bus.ts";
 
 const times = { startedAt: 1_700_000_000.25, runTimeMs: 12.5 };
@@ -43,4 +44,11 @@ test("there is none of another epoch, nor where the file is cut", () =>
     expect(readRoster(dir, "c1", 1)?.entries).toEqual([]);
     truncateSync(`${dir}/rosters/c1.1`, 10);
     expect(readRoster(dir, "c1", 1)).toBeUndefined();
+  }));
+
+test("a roster has its maker's first beat from the beginning", () =>
+  withOpenBus((_bus, dir) => {
+    const before = systemMs();
+    makeRoster(dir, "c1", 1, 3);
+    expect(readRoster(dir, "c1", 1)?.beatAt).toBeWithin(before, systemMs() + 1);
   }));
