@@ -13,7 +13,7 @@ import { destroyBus } from "../bus/removal.ts";
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { monotonicMs, sleepMs } from "../os/clock.ts";
-import { closeFile, O, openFile } from "../os/file.ts";
+import { closeFile, O, openFile, statPath } from "../os/file.ts";
 import { tryLockFile } from "../os/lock.ts";
 
 export interface Home {
@@ -74,13 +74,17 @@ function openClaimed(dir: string): Bus {
 function leaveDefault(dir: string, bus: Bus): void {
   bus.sweep(); // Agents that died here, with their wrapper, do not keep the bus.
   globalThis.crashPoint?.("home.swept");
-  const unread = bus.agents().some(({ hostPid, depth }) => hostPid > 0 || depth.data + depth.control > 0);
-  bus.close();
+  // While this process still holds the bus: what stands under its name later may be another.
+  const owner = openFile(`${dir}/owner`, O.RDWR);
   claimBus(dir)();
   globalThis.crashPoint?.("home.unclaimed");
-  if (unread) return;
-  const owner = openFile(`${dir}/owner`, O.RDWR);
-  if (owner < 0) return;
-  if (tryLockFile(owner)) destroyBus(dir);
-  closeFile(owner);
+  // Looked at only now: before, two that leave at once would each take the other for one that stays.
+  const isLast = owner >= 0 && tryLockFile(owner) && isNamed(owner, `${dir}/owner`);
+  const isRead = isLast && bus.agents().every(({ depth }) => depth.data + depth.control === 0);
+  bus.close();
+  if (isRead) destroyBus(dir);
+  if (owner >= 0) closeFile(owner);
 }
+
+const isNamed = (fd: number, path: string): boolean =>
+  statPath(path)?.inode === statPath(`/proc/self/fd/${fd}`, true)?.inode;

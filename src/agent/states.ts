@@ -16,6 +16,8 @@ import { type LifecycleState, lifecycleStates } from "./lifecycle.ts";
 
 export class StateFiles {
   readonly #agents: string;
+  /** Those whose link is there: made here, or found. */
+  readonly #linked = new Set<string>();
   readonly #changed = new Unwritten(limits.stateMs, (id, state) => this.write(id, state));
   readonly #passing = new Unwritten(limits.passingStateMs, (id, state) => this.write(id, state));
 
@@ -51,8 +53,11 @@ export class StateFiles {
     this.#forget(id);
     const target = `../states/${state}`;
     const path = `${this.#agents}/${id}`;
+    const mayBeFirst = !this.#linked.has(id);
+    this.#linked.add(id);
     // Where there is no state yet, none can be seen half-made.
-    if (makeSymlink(target, path) === 0 || this.#replace(id, target) === 0) return;
+    if (mayBeFirst && makeSymlink(target, path) === 0) return;
+    if (this.#replace(id, target) === 0) return;
     this.#remove(id);
     makeSymlink(target, path);
   }
@@ -86,6 +91,7 @@ export class StateFiles {
   }
 
   #remove(id: string): void {
+    this.#linked.delete(id);
     unlinkFile(`${this.#agents}/.${id}`);
     unlinkFile(`${this.#agents}/${id}`);
   }

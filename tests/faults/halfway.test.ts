@@ -1,18 +1,25 @@
 /** A process that stands still at a point for as long as it takes the others to come to an end without it. */
-import { expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { buildBinary } from "../../scripts/build.ts";
 import type { RunReport } from "../../src/coordinator/report.ts";
+import { cfnBinary } from "../support/binary.ts";
 import { numbersIn } from "../support/killing.ts";
 import { Place, stateOf, waitFor, within } from "./process.ts";
 import { faultOf } from "./scene.ts";
 
+const work = mkdtempSync(`${tmpdir()}/cfn-halfway-`);
+const faultBinary = `${work}/cfn`;
+
+beforeAll(async () => {
+  await buildBinary(faultBinary, undefined, undefined, true);
+}, 60_000);
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
 test("no task reaches a coordinator behind the stop that it leaves for", async () => {
-  const work = mkdtempSync(`${tmpdir()}/cfn-halfway-`);
   const place = new Place();
   try {
-    await buildBinary(`${work}/cfn`, undefined, undefined, true);
     const [log, report, mark] = ["log", "report.json", "mark"].map((name) => `${place.files}/${name}`) as [
       string,
       string,
@@ -39,7 +46,7 @@ test("no task reaches a coordinator behind the stop that it leaves for", async (
       "-",
     ];
     const env = faultOf("run/hybrid.stopping:stop", mark);
-    const run = place.start([`${work}/cfn`, ...args], { env, stdin });
+    const run = place.start([faultBinary, ...args], { env, stdin });
     await waitFor("all agents", () => numbersIn(log).length >= 4);
     const agents = async (): Promise<string> => (await place.cfn(["agents", "--json"])).stdout;
     // What comes while it is stopped it reads at once: failures, whose second attempts go out, and the stop.
@@ -57,6 +64,32 @@ test("no task reaches a coordinator behind the stop that it leaves for", async (
     expect(delivery).toMatchObject({ rate: 1, duplicates: 0, lost: [] });
   } finally {
     await place.clear();
-    rmSync(work, { recursive: true, force: true });
+  }
+}, 60_000);
+
+test("who leaves the default bus takes away no other that has come to stand there meanwhile", async () => {
+  const place = new Place();
+  try {
+    const mark = `${place.files}/mark`;
+    const home = `${place.base}/default`;
+    const state = (id: string): string => `${home}/agents/${id}/state`;
+    const first = place.start([cfnBinary, "agent", "one", "--", "cat"], { stdin: "held" });
+    await waitFor("the bus", () => existsSync(state("one")));
+    const env = faultOf("agent/home.unclaimed:stop", mark);
+    const leaving = place.start([faultBinary, "agent", "two", "--", "true"], { env });
+    await waitFor("it has given its claim up", () => existsSync(mark) && stateOf(leaving.pid) === "T");
+    first.closeInput();
+    expect((await within(first)).code).toBe(0);
+    expect(existsSync(home)).toBe(false);
+    const next = place.start([cfnBinary, "agent", "three", "--", "cat"], { stdin: "held" });
+    await waitFor("the next bus", () => existsSync(state("three")));
+    leaving.signal("SIGCONT");
+    expect((await within(leaving)).code).toBe(0);
+    expect(existsSync(state("three"))).toBe(true);
+    next.closeInput();
+    expect((await within(next)).code).toBe(0);
+    expect(place.left()).toEqual([]);
+  } finally {
+    await place.clear();
   }
 }, 60_000);
