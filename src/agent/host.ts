@@ -88,7 +88,7 @@ class SwarmHost implements Host {
   }
 
   get exhausted(): boolean {
-    return !this.#seats.awaits && this.seats.length === 0;
+    return !this.#seats.awaits && this.#seats.takesNone;
   }
 
   wake(ids: readonly string[]): void {

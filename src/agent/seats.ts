@@ -43,6 +43,13 @@ export class Seats {
     return [...taking, ...this.#unopened];
   }
 
+  /** Whether none takes tasks, nor will. Asked in each turn of a host's lead: it looks no further than the first that does. */
+  get takesNone(): boolean {
+    if (this.#unopened.size > 0) return false;
+    for (const { retired } of this.#opened.values()) if (!retired) return false;
+    return true;
+  }
+
   /** Whether somebody else hosts one still. */
   get awaits(): boolean {
     return this.#awaited.length > 0;

@@ -160,7 +160,7 @@ export class Member {
     this.team.assign();
     this.giveBack();
     sent &&= this.flush();
-    this.roster.count(this.team.tally.delivery());
+    this.roster.count(this.team.tally.counts);
     this.turning = false;
     if (!sent) setTimeout(() => void this.turn(), limits.fullRetryMs);
     if (this.stopping && sent && this.team.load === 0) this.end();

@@ -76,10 +76,15 @@ export class Tally {
     }
   }
 
+  /** What it costs does not grow with what is under way. */
+  get counts(): Omit<DeliveryCounts, "lost"> {
+    const { expected, delivered, duplicates, withdrawn } = this;
+    return { expected, delivered, duplicates, withdrawn };
+  }
+
   delivery(): DeliveryCounts {
     const lost = [...this.tasks, ...[...this.results].map((id) => `result-of:${id}`)];
-    const { expected, delivered, duplicates, withdrawn } = this;
-    return { expected, delivered, duplicates, lost, withdrawn };
+    return { ...this.counts, lost };
   }
 }
 
