@@ -28,6 +28,13 @@ function attemptsWritten(place: Place): number | undefined {
   return written;
 }
 
+/** Of the mean of these. */
+function standardError(samples: readonly number[]): number {
+  const mean = samples.reduce((sum, one) => sum + one, 0) / samples.length;
+  const variance = samples.reduce((sum, one) => sum + (one - mean) ** 2, 0) / Math.max(1, samples.length - 1);
+  return Math.sqrt(variance / samples.length);
+}
+
 async function compare(place: Place, agents: number, topology: string, sizes: Sizes): Promise<[Row[], Check[]]> {
   const options = ["--agents", `${agents}`, "--topology", topology];
   let wrong = 0;
@@ -41,8 +48,11 @@ async function compare(place: Place, agents: number, topology: string, sizes: Si
   const paired = await inPairs(sizes.rounds * 3, swarm(false), swarm(true));
   const cost = (median(paired.other) / median(paired.base) - 1) * 100;
   const what = `${agents} agents ${topology}`;
+  const unsure =
+    (standardError(paired.other.map((ms, n) => ms - (paired.base[n] as number))) / median(paired.base)) * 100;
   const rows: Row[] = [
     { what: `${what}: what metrics add to the median`, unit: "%", samples: [cost], target: { most: 0.5 } },
+    { what: `${what}: standard error of the mean difference`, unit: "%", samples: [unsure] },
     { what: `${what}: with metrics / without, pair by pair`, unit: "×", samples: paired.ratios },
     { what: `${what} with metrics`, unit: "ms", samples: paired.other },
     { what: `${what} without`, unit: "ms", samples: paired.base },
