@@ -67,9 +67,7 @@ export class MetricsLog {
 
   /** `t` is the first field of each event, `n` is from `next`. */
   emit(event: MetricsEvent): void {
-    if (this.file === undefined) return;
-    this.batch.push(event);
-    this.wake();
+    this.emitAll([event]);
   }
 
   /** The same for many. */
