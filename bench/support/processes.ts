@@ -4,6 +4,8 @@ import { readFileSync, readlinkSync } from "node:fs";
 export interface Ended {
   /** Wall time from before the spawn until the exit was seen. */
   readonly ms: number;
+  /** User and system time of it and of all its descendants that were waited for, in milliseconds. */
+  readonly cpuMs: number;
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -30,7 +32,8 @@ async function runToEnd(command: Command): Promise<Ended> {
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),
   ]);
-  return { ms: performance.now() - start, exitCode, stdout, stderr };
+  const ms = performance.now() - start;
+  return { ms, cpuMs: Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1000, exitCode, stdout, stderr };
 }
 
 /** Runs a command to its end; throws unless it exits with 0. */

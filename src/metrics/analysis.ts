@@ -17,6 +17,7 @@ import { type AgentTimes, type PhaseCounts, SlowestAgents, type TeamCounts, team
 interface ProcessUse {
   readonly writer: string;
   cpuMs: number;
+  metricsMs: number;
   rssMost: number;
   fdsMost: number;
   bus: BusSample | undefined;
@@ -102,6 +103,7 @@ export class MetricsAnalysis {
         ended?.resources.peak_rss_bytes ?? [...this.latest.values()].reduce((total, use) => total + use.rssMost, 0),
       open_fds_max: Math.max(ended?.resources.open_fds_max ?? 0, ...each.map((use) => use.fdsMost)),
       cpu_ms: thousandths(sum((use) => use.cpuMs)),
+      metrics_ms: thousandths(sum((use) => use.metricsMs)),
       bus_bytes: Math.max(ended?.resources.bus_bytes ?? 0, this.busBytesMost),
       active_most: this.activeMost,
       inbox_depth_most: this.inboxDepthMost,
@@ -133,15 +135,17 @@ export class MetricsAnalysis {
     this.agents.add(event);
   }
 
-  private uses(writer: string, { rss_bytes, open_fds, cpu_ms }: ProcessFigures, bus: BusSample | undefined): void {
+  private uses(writer: string, figures: ProcessFigures, bus: BusSample | undefined): void {
+    const { rss_bytes, open_fds, cpu_ms, metrics_ms } = figures;
     let use = this.latest.get(writer);
     // CPU time only rises, so this is another process: the run was resumed.
     if (use === undefined || cpu_ms < use.cpuMs) {
-      use = { writer, cpuMs: 0, rssMost: 0, fdsMost: 0, bus: undefined };
+      use = { writer, cpuMs: 0, metricsMs: 0, rssMost: 0, fdsMost: 0, bus: undefined };
       this.latest.set(writer, use);
       this.processes.push(use);
     }
     use.cpuMs = cpu_ms;
+    use.metricsMs = metrics_ms ?? 0;
     use.rssMost = Math.max(use.rssMost, rss_bytes);
     use.fdsMost = Math.max(use.fdsMost, open_fds);
     use.bus = bus ?? use.bus;

@@ -94,6 +94,8 @@ export interface ProcessFigures {
   readonly open_fds: number;
   /** User and system, since its start. */
   readonly cpu_ms: number;
+  /** Of it for these metrics, until this event was made. */
+  readonly metrics_ms?: number;
 }
 
 /** Of the bus: waits for locks are the writing process's; what is everybody's, the master alone writes. */

@@ -51,6 +51,7 @@ export function familiesOf(summary: MetricsSummary): MetricFamily[] {
     gauge("cfn_resident_memory_peak_bytes", "Of all cfn processes of the run.", one(resources.peak_rss_bytes)),
     gauge("cfn_open_fds_most", "The most descriptors of one process.", one(resources.open_fds_max)),
     counter("cfn_cpu_seconds_total", "User and system time of all cfn processes.", one(seconds(resources.cpu_ms))),
+    counter("cfn_metrics_cpu_seconds_total", "Of it for these metrics.", one(seconds(resources.metrics_ms))),
     gauge("cfn_bus_bytes", "The most that the bus occupied.", one(resources.bus_bytes)),
     gauge("cfn_inbox_depth_most", "Messages in the fullest inbox.", counted(resources.inbox_depth_most)),
     counter("cfn_lock_waits_total", "Times that a shard's lock was taken.", counted(resources.lock_waits)),

@@ -39,6 +39,7 @@ export class DurationHistogram {
   /** Milliseconds; a clock that went backwards counts as 0. */
   add(ms: number): void {
     this.held[this.holds++] = ms;
+    if (ms > 0) this.sumMs += ms;
     if (this.holds === HELD) this.fold();
   }
 
@@ -53,10 +54,6 @@ export class DurationHistogram {
     this.holds = 0;
     const { length } = sorted;
     this.count += length;
-    for (let at = 0; at < length; at++) {
-      const ms = sorted[at] as number;
-      if (ms > 0) this.sumMs += ms;
-    }
     for (let n = 0, at = 0; n < boundsMs.length; n++) {
       at = at === length ? length : countUpTo(sorted, boundsMs[n] as number, at);
       (this.below[n] as number) += at;

@@ -9,6 +9,7 @@
 import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { AppendedFile } from "../os/appended.ts";
+import { threadCpuMs } from "../os/clock.ts";
 import { closeFile, makeDirectory, O, openFile, renameFile, unlinkFile } from "../os/file.ts";
 import { errorText } from "../os/libc.ts";
 import { visitWholeLines } from "../os/wholelines.ts";
@@ -48,14 +49,36 @@ export class MetricsLog {
   /** Numbers that were given, and those that are in files. */
   private given = 0;
   private written = 0;
+  /** What metrics have cost, and what the clock said when those that are being made began. */
+  private spent = 0;
+  private begun: number | undefined;
 
   constructor(private readonly options: MetricsLogOptions) {
     this.path = `${options.folder}/${options.writer}.jsonl`;
-    this.attempt(() => {
-      makeDirectory(options.folder, 0o700);
-      this.file = new AppendedFile(this.path);
-      this.given = this.written = lastNumber(this.file);
-    });
+    this.costing(() =>
+      this.attempt(() => {
+        makeDirectory(options.folder, 0o700);
+        this.file = new AppendedFile(this.path);
+        this.given = this.written = lastNumber(this.file);
+      }),
+    );
+  }
+
+  /** CPU time that `costing` has counted until now: milliseconds. */
+  get spentMs(): number {
+    return this.spent + (this.begun === undefined ? 0 : threadCpuMs() - this.begun);
+  }
+
+  /** Does `work`, which is for metrics, and counts its CPU time. One within another is counted once. */
+  costing<T>(work: () => T): T {
+    if (this.begun !== undefined) return work();
+    this.begun = threadCpuMs();
+    try {
+      return work();
+    } finally {
+      this.spent = this.spentMs;
+      this.begun = undefined;
+    }
   }
 
   /** The number of the event that is emitted next; where there are `count` of them, of the first. */
@@ -84,12 +107,14 @@ export class MetricsLog {
 
   /** Writes what there is now. */
   flush(): void {
-    this.options.fill?.();
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    const { batch } = this;
-    this.batch = [];
-    if (batch.length > 0) this.attempt(() => this.write(linesOf(batch), batch.length));
+    this.costing(() => {
+      this.options.fill?.();
+      clearTimeout(this.timer);
+      this.timer = undefined;
+      const { batch } = this;
+      this.batch = [];
+      if (batch.length > 0) this.attempt(() => this.write(linesOf(batch), batch.length));
+    });
   }
 
   close(): void {

@@ -26,27 +26,31 @@ export class MemberMeter {
   /** With its exit status. Nothing is measured afterwards. */
   end(exit_status: number, hierarchical: CountedDeliveries): void {
     clearInterval(this.timer);
-    this.log.emit({
-      t: unixSeconds(),
-      n: this.log.next(),
-      event: "coordinator_ended",
-      exit_status,
-      hierarchical: deliveryTotals(hierarchical),
-      process: processFigures(),
-      ...lockPart(this.options.lockWaits()),
-    });
+    this.log.costing(() =>
+      this.log.emit({
+        t: unixSeconds(),
+        n: this.log.next(),
+        event: "coordinator_ended",
+        exit_status,
+        hierarchical: deliveryTotals(hierarchical),
+        process: processFigures(this.log),
+        ...lockPart(this.options.lockWaits()),
+      }),
+    );
     this.log.close();
   }
 
   private sample(): void {
     const active = this.options.active();
-    this.log.emit({
-      t: unixSeconds(),
-      n: this.log.next(),
-      event: "sample",
-      active,
-      process: processFigures(),
-      ...lockPart(this.options.lockWaits()),
-    });
+    this.log.costing(() =>
+      this.log.emit({
+        t: unixSeconds(),
+        n: this.log.next(),
+        event: "sample",
+        active,
+        process: processFigures(this.log),
+        ...lockPart(this.options.lockWaits()),
+      }),
+    );
   }
 }

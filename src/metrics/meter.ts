@@ -103,22 +103,34 @@ export class RunMeter {
       ? { tasks_per_second: rounded(((done - this.sampledDone) * 1000) / elapsedMs) }
       : undefined;
     this.sampledMs = now;
-    this.drain();
     this.sampledDone = done;
-    this.log.emit({
-      t: unixSeconds(),
-      n: this.log.next(),
-      event: "sample",
-      active,
-      done,
-      ...speed,
-      process: processFigures(),
-      bus_bytes: whereKnown(this.options.busBytes),
-      ...busPart(this.options.busFigures),
+    this.log.costing(() => {
+      this.drain();
+      this.log.emit({
+        t: unixSeconds(),
+        n: this.log.next(),
+        event: "sample",
+        active,
+        done,
+        ...speed,
+        bus_bytes: whereKnown(this.options.busBytes),
+        ...busPart(this.options.busFigures),
+        process: processFigures(this.log),
+      });
     });
   }
 
   ended(report: Report): void {
+    this.log.costing(() => this.emitEnd(report));
+    this.close();
+  }
+
+  /** For a run that broke off; nothing can be emitted afterwards. */
+  close(): void {
+    this.log.close();
+  }
+
+  private emitEnd(report: Report): void {
     this.drain();
     const { status, topology, agents, coordination_time_ms, spawn_time_ms, tasks, latency_ms, resources, levels } =
       report;
@@ -140,20 +152,14 @@ export class RunMeter {
       resources,
       failovers: report.failovers.length,
       active_most: this.activeMost,
-      process: processFigures(),
       ...busPart(this.options.busFigures),
       histograms: {
         [durationMetrics.queue.name]: queue.durations(),
         [durationMetrics.run.name]: run.durations(),
         [durationMetrics.result.name]: result.durations(),
       },
+      process: processFigures(this.log),
     });
-    this.close();
-  }
-
-  /** For a run that broke off; nothing can be emitted afterwards. */
-  close(): void {
-    this.log.close();
   }
 
   /** Makes events of the results held. One loop without calls into smaller pieces: it never runs often enough to be compiled. */

@@ -119,7 +119,7 @@ function resourcesLine({ resources: used, bus_counted }: MetricsSummary): string
   if (used.peak_rss_bytes === 0) return "";
   const parts = [
     `${sizeText(used.peak_rss_bytes)} RSS at most`,
-    `CPU ${durationText(used.cpu_ms)}`,
+    `CPU ${durationText(used.cpu_ms)}, of it ${durationText(used.metrics_ms)} for metrics`,
     `${used.open_fds_max} descriptors`,
     `bus ${sizeText(used.bus_bytes)}`,
     `${used.active_most} tasks under way seen`,

@@ -16,7 +16,7 @@ const deliveries = v.object({
   withdrawn: count,
 });
 const quantiles = v.object({ p50: number, p95: number, p99: number, max: number });
-const figures = v.object({ rss_bytes: count, open_fds: count, cpu_ms: number });
+const figures = v.object({ rss_bytes: count, open_fds: count, cpu_ms: number, metrics_ms: v.exactOptional(number) });
 const durations = v.object({
   buckets: v.array(v.object({ le: number, count })),
   sum: number,

@@ -15,6 +15,14 @@ export function systemMs(): number {
   return Number(time[0]) * 1000 + Number(time[1]) / 1e6;
 }
 
+const CLOCK_THREAD_CPUTIME_ID = 3;
+
+/** What this thread has had of a processor since it began, user and system: milliseconds, with decimals. */
+export function threadCpuMs(): number {
+  libc.clockGettime(CLOCK_THREAD_CPUTIME_ID, pointerTo(time));
+  return Number(time[0]) * 1000 + Number(time[1]) / 1e6;
+}
+
 /** Unix time in seconds, with decimals. */
 export function unixSeconds(): number {
   return Date.now() / 1000;

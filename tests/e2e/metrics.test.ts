@@ -96,6 +96,12 @@ describe("metrics, report and agents agree to the message", () => {
             near(shown.phases.result_ms[share], latency_ms.result[share]);
           }
           expect(shown.phases.run_ms.count).toBe(agents);
+
+          // What they cost themselves.
+          const costs = [ended, ...counted].map(({ process }) => process.metrics_ms as number);
+          expect(Math.min(...costs)).toBeGreaterThan(0);
+          expect(shown.resources.metrics_ms).toBeCloseTo(costs.reduce((sum, ms) => sum + ms));
+          expect(shown.resources.metrics_ms).toBeLessThan(shown.resources.cpu_ms);
         }),
       TEST_MS,
     );

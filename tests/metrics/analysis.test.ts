@@ -37,7 +37,7 @@ const started = (earlier = 0): MetricsEvent => ({
   earlier,
 });
 
-const process = (cpu_ms: number, rss_bytes = 1 << 20) => ({ rss_bytes, open_fds: 9, cpu_ms });
+const process = (cpu_ms: number, rss_bytes = 1 << 20) => ({ rss_bytes, open_fds: 9, cpu_ms, metrics_ms: cpu_ms / 10 });
 const sample = (cpu_ms: number, more = {}): MetricsEvent => ({
   t: 100,
   n: ++n,
@@ -106,7 +106,12 @@ describe("the analysis of a run's metrics", () => {
       ["c1.1", sample(50)],
       ["c1.1", sample(20)],
     ] as const;
-    expect(analysed(events).resources).toMatchObject({ cpu_ms: 170, peak_rss_bytes: 2 << 20, active_most: 3 });
+    expect(analysed(events).resources).toMatchObject({
+      cpu_ms: 170,
+      metrics_ms: 17,
+      peak_rss_bytes: 2 << 20,
+      active_most: 3,
+    });
   });
 
   test("takes the most of what the bus was seen to hold, and adds the waits of each process", () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import type { AttemptEvent } from "../../src/metrics/events.ts";
 import { MetricsLog } from "../../src/metrics/log.ts";
 import { metricsFiles, readMetrics } from "../../src/metrics/read.ts";
+import { threadCpuMs } from "../../src/os/clock.ts";
 import { linesOf } from "../support/swarm.ts";
 
 let folder = "";
@@ -53,6 +54,29 @@ describe("a metrics file", () => {
       [2, "b"],
       [3, "c"],
     ]);
+  });
+
+  test("knows what it has cost, each part of the work once", () => {
+    const log = open();
+    const made = log.spentMs;
+    expect(made).toBeGreaterThan(0);
+    const work = () => {
+      const begin = threadCpuMs();
+      while (threadCpuMs() - begin < 2);
+    };
+    const before = threadCpuMs();
+    log.costing(() => {
+      work();
+      log.costing(work);
+      expect(log.spentMs - made).toBeGreaterThanOrEqual(4);
+    });
+    const whole = threadCpuMs() - before;
+    const cost = log.spentMs - made;
+    expect(cost).toBeGreaterThanOrEqual(4);
+    expect(cost).toBeLessThanOrEqual(whole);
+    work();
+    expect(log.spentMs - made).toBe(cost);
+    log.close();
   });
 
   test("keeps events apart whatever a task is called", () => {
