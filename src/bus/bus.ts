@@ -42,7 +42,7 @@ import { rebuildShard } from "./rebuild.ts";
 import { isChainSealed } from "./seals.ts";
 import { Sending } from "./sending.ts";
 import { closeShard, isClean, openShard, type Shard, withShard } from "./shard.ts";
-import { chainWord, depthOf, findSlot, hashOf, slotWord } from "./slots.ts";
+import { chainWord, depthOf, findSlot, findSlots, hashOf, slotWord } from "./slots.ts";
 import { sweepBus } from "./sweep.ts";
 import { occupy, supersedeHost, vacate } from "./tenancy.ts";
 
@@ -123,6 +123,10 @@ class OpenBus implements Bus {
     for (const [shard, group] of byShard) {
       withShard(shard, () => {
         audit(shard);
+        findSlots(
+          shard,
+          group.map((at) => (all[at] as Registration).id),
+        );
         for (const at of group)
           outcomes[at] = occupy(shard, all[at] as Registration, roles.indexOf((all[at] as Registration).role));
       });

@@ -10,6 +10,8 @@ const decoder = new TextDecoder();
 
 export const hashOf = (id: string): number => Bun.hash.xxHash32(id, 0);
 
+const SLOT_WORDS = SLOT_BYTES >>> 2;
+
 /** Word index of a slot within the index file. */
 export const slotWord = (slot: number): number => (SLOTS_BYTE + slot * SLOT_BYTES) >>> 2;
 
@@ -35,26 +37,44 @@ export function slotId(shard: Shard, slot: number): string {
   return decoder.decode(bytes.subarray(at + 1, at + 1 + length));
 }
 
+/** The slot of an agent that this process has found or made before, or -1. */
+export function knownSlot(shard: Shard, id: string): number {
+  const words = shard.index.words;
+  const hint = shard.slotOf.get(id);
+  if (hint === undefined || hint.slot >= slotsUsed(shard)) return -1;
+  const at = slotWord(hint.slot);
+  // A slot's generation names its tenant, so the id need not be compared again.
+  const isIts = words[at + A.generation] === hint.generation && Atomics.load(words, at + A.state) !== SLOT_FREE;
+  return isIts ? hint.slot : -1;
+}
+
 /** The slot of a registered agent, or -1. Without the lock the answer may be out of date by the time it is used. */
 export function findSlot(shard: Shard, id: string): number {
-  const words = shard.index.words;
-  const used = slotsUsed(shard);
-  const hint = shard.slotOf.get(id);
-  if (hint !== undefined && hint.slot < used) {
-    const at = slotWord(hint.slot);
-    // A slot's generation names its tenant, so the id need not be compared again.
-    if (words[at + A.generation] === hint.generation && Atomics.load(words, at + A.state) !== SLOT_FREE)
-      return hint.slot;
-  }
+  const known = knownSlot(shard, id);
+  if (known >= 0) return known;
   const hash = hashOf(id);
-  for (let slot = 0; slot < used; slot++) {
-    const at = slotWord(slot);
+  const { words } = shard.index;
+  for (let slot = 0, at = slotWord(0), used = slotsUsed(shard); slot < used; slot++, at += SLOT_WORDS) {
     if (words[at + A.idHash] !== hash || Atomics.load(words, at + A.state) === SLOT_FREE || slotId(shard, slot) !== id)
       continue;
     shard.slotOf.set(id, { slot, generation: words[at + A.generation] as number });
     return slot;
   }
   return -1;
+}
+
+/**
+ * Looks for many at once. Afterwards, and as long as the lock is held, who is not `knownSlot` has no slot: going through all slots for
+ * each of a team would take as many steps as the team has pairs.
+ */
+export function findSlots(shard: Shard, ids: readonly string[]): void {
+  const hashes = new Set(ids.map(hashOf));
+  const { words } = shard.index;
+  for (let slot = 0, at = slotWord(0), used = slotsUsed(shard); slot < used; slot++, at += SLOT_WORDS) {
+    if (!hashes.has(words[at + A.idHash] as number) || Atomics.load(words, at + A.state) === SLOT_FREE) continue;
+    const id = slotId(shard, slot);
+    if (knownSlot(shard, id) < 0) shard.slotOf.set(id, { slot, generation: words[at + A.generation] as number });
+  }
 }
 
 /**

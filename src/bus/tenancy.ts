@@ -6,11 +6,14 @@ import { A, CHAIN, SLOT_AWAY, SLOT_FREE, SLOT_HOSTED, SLOT_LOST } from "./layout
 import { takeHosting } from "./leases.ts";
 import { sealStanding } from "./seals.ts";
 import { clean, dirty, type Shard } from "./shard.ts";
-import { allocateSlot, depthOf, findSlot, hashOf, slotWord } from "./slots.ts";
+import { allocateSlot, depthOf, hashOf, knownSlot, slotWord } from "./slots.ts";
 
-/** Makes this process the host of an id: of its old inbox if there is one, else of a new one. `role` is its number. */
+/**
+ * Makes this process the host of an id: of its old inbox if there is one, else of a new one. `role` is its number. After `findSlots`
+ * for it, under the same lock.
+ */
 export function occupy(shard: Shard, { id, team }: Registration, role: number): Registered {
-  const known = findSlot(shard, id);
+  const known = knownSlot(shard, id);
   if (known >= 0 && !takeHosting(shard, known)) {
     return { status: "taken", hostPid: shard.index.words[slotWord(known) + A.hostPid] as number };
   }

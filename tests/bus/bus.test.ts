@@ -188,6 +188,27 @@ test("an id is hosted by one process at a time and keeps its mail between hosts"
     other.close();
   }));
 
+test("a team is registered at once: who has mail keeps it, who is hosted elsewhere or named twice is refused", () =>
+  withOpenBus(
+    (bus, dir) => {
+      for (const id of ["away", "hosted"]) bus.register({ id, role: "worker" });
+      bus.send(draft("away"));
+      bus.unregister("away");
+      const other = openBus(dir);
+      const team = ["new", "away", "hosted", "new"].map((id) => ({ id, role: "worker" }) as const);
+      expect(other.registerAll(team).map(({ status }) => status)).toEqual([
+        ...["registered", "registered", "taken", "taken"],
+      ]);
+      expect(bus.agents().map(({ id, depth }) => [id, depth.data])).toEqual([
+        ["away", 1],
+        ["hosted", 0],
+        ["new", 0],
+      ]);
+      other.close();
+    },
+    { shards: 1 },
+  ));
+
 test("only one process at a time may take from an inbox", () =>
   withOpenBus((bus, dir) => {
     const other = openBus(dir);
