@@ -23,3 +23,6 @@ export class CfnError extends Error {
     this.name = "CfnError";
   }
 }
+
+/** Whether something was busy, or the system had too little of it just then: what was tried may be tried again. */
+export const isPassing = (error: unknown): boolean => error instanceof CfnError && error.code === "try_again";

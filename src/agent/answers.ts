@@ -89,12 +89,13 @@ export class Answers {
   #settle(): void {
     const seats = [...this.#answered];
     this.#answered.clear();
-    const settled = seats.map((seat) => ({ lease: seat.lease, count: seat.mailbox.dropSettled() }));
+    const settled = seats.map((seat) => ({ seat, count: seat.mailbox.dropSettled() }));
     const some = settled.filter(({ count }) => count > 0);
-    this.#options.bus.ackAll(
-      some.map(({ lease }) => lease),
+    const left = this.#options.bus.ackAll(
+      some.map(({ seat }) => seat.lease),
       some.map(({ count }) => count),
     );
+    for (const { seat, count } of left.flatMap((n) => some[n] ?? [])) seat.owe(count);
     globalThis.crashPoint?.("result.settled");
     this.#events.onSettled(seats);
   }

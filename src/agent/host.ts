@@ -11,6 +11,7 @@
  */
 import { assert } from "../assert.ts";
 import type { Delivery } from "../bus/contract.ts";
+import { isPassing } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { spoolPath, type TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, systemMs, unixSeconds } from "../os/clock.ts";
@@ -36,6 +37,16 @@ import { sharedVariables, taskVariables } from "./variables.ts";
 /** Registers the seats and takes the leases of their control chains; tasks that are already there are started. */
 export function createHost(options: HostOptions): Host {
   return new SwarmHost(options);
+}
+
+/** What the bus gives, or undefined where it is busy or short of something for now. */
+function orLater<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (isPassing(error)) return undefined;
+    throw error;
+  }
 }
 
 class SwarmHost implements Host {
@@ -94,12 +105,14 @@ class SwarmHost implements Host {
   wake(ids: readonly string[]): void {
     const unread: Seat[] = [];
     // One that has older mail is read alone: what comes behind that is new.
-    for (const seat of this.#seats.of(ids)) {
+    // What the bus cannot do just then is done at the tick, or when more seats are opened.
+    for (const seat of orLater(() => this.#seats.of(ids)) ?? []) {
       if (seat.unread) unread.push(seat);
       else this.#read(seat);
     }
     const leases = unread.map(({ lease }) => lease);
-    const mail = this.#options.bus.readAll(leases, limits.mailAhead);
+    const mail = orLater(() => this.#options.bus.readAll(leases, limits.mailAhead));
+    if (mail === undefined) return;
     unread.forEach((seat, n) => {
       this.#serve(seat, seat.keep(mail[n] as Delivery[]));
     });

@@ -1,6 +1,6 @@
 /** Results on their way to the lead. None is dropped: what the bus does not accept now is offered again. */
 import type { Bus } from "../bus/contract.ts";
-import { CfnError } from "../errors.ts";
+import { type CfnError, isPassing } from "../errors.ts";
 import { limits } from "../limits.ts";
 import type { Json } from "../message/message.ts";
 import type { ResultPayload } from "../message/protocol.ts";
@@ -78,9 +78,9 @@ export class Outbox {
       );
       return refused;
     } catch (error) {
-      // The shard was locked for long: nothing was appended.
-      if (!(error instanceof CfnError) || error.code !== "try_again") throw error;
-      this.#warnOnce(error.message);
+      // Nothing was appended.
+      if (!isPassing(error)) throw error;
+      this.#warnOnce((error as CfnError).message);
       return 0;
     }
   }

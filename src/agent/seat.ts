@@ -1,5 +1,6 @@
 /** One agent's place in a host: its mail, the state that everyone can read, and what it runs now. */
 import type { Delivery, Lease } from "../bus/contract.ts";
+import { isPassing } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { type Control, controlOf } from "./control.ts";
 import type { Execution } from "./execution.ts";
@@ -25,6 +26,8 @@ export class Seat {
   stopped = false;
   /** It was stopped by itself, and takes no further task. */
   retired = false;
+  /** Settled, and not taken off the bus yet. */
+  #owed = 0;
   #state: LifecycleState = "SPAWNED";
 
   constructor(
@@ -43,16 +46,25 @@ export class Seat {
     this.#state = next;
   }
 
-  /** What has come since the last look, oldest first, at most `limits.mailAhead` messages. */
+  /**
+   * What has come since the last look, oldest first, at most `limits.mailAhead` messages. Nothing where the bus cannot be read just then:
+   * the host looks again.
+   */
   readMail(): Control[] {
-    const known = this.mailbox.length;
-    if (this.lease.depth() <= known) return [];
-    return this.keep(this.lease.read(known + limits.mailAhead).slice(known));
+    try {
+      this.#pay();
+      const known = this.mailbox.length;
+      if (this.lease.depth() <= known) return [];
+      return this.keep(this.lease.read(known + limits.mailAhead).slice(known));
+    } catch (error) {
+      if (isPassing(error)) return [];
+      throw error;
+    }
   }
 
   /** Whether all its mail is new. */
   get unread(): boolean {
-    return this.mailbox.length === 0 && this.lease.depth() > 0;
+    return this.mailbox.length === 0 && this.#owed === 0 && this.lease.depth() > 0;
   }
 
   /** Takes in what has been read and was not known. */
@@ -66,10 +78,23 @@ export class Seat {
     });
   }
 
-  /** Acknowledges what is settled. */
+  /** Takes what is settled off the bus; where that cannot be now, before it reads again. */
   settle(): void {
-    const count = this.mailbox.dropSettled();
-    if (count === 0) return;
-    this.lease.ack(count);
+    this.owe(this.mailbox.dropSettled());
+    try {
+      this.#pay();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    }
+  }
+
+  /** So many of its messages are settled and still on the bus. */
+  owe(count: number): void {
+    this.#owed += count;
+  }
+
+  #pay(): void {
+    if (this.#owed > 0) this.lease.ack(this.#owed);
+    this.#owed = 0;
   }
 }

@@ -69,11 +69,17 @@ export class Seats {
     return this.#opened.values();
   }
 
-  /** The seats of these ids, which it has; they are open from now on. Throws CfnError("cannot_create") where one cannot be. */
+  /**
+   * The seats of these ids, which it has; they are open from now on. Throws CfnError("cannot_create") where one cannot be, ("try_again")
+   * where none of them could be just then.
+   */
   of(ids: readonly string[]): Seat[] {
-    const unopened = ids.filter((id) => this.#unopened.delete(id));
+    const unopened = ids.filter((id) => this.#unopened.has(id));
     if (unopened.length > 0) {
-      for (const seat of openSeats(this.#options.bus, unopened, this.#states)) this.#opened.set(seat.id, seat);
+      for (const seat of openSeats(this.#options.bus, unopened, this.#states)) {
+        this.#opened.set(seat.id, seat);
+        this.#unopened.delete(seat.id);
+      }
     }
     return ids.map((id) => {
       const seat = this.#opened.get(id);

@@ -58,7 +58,7 @@ export interface Appended {
   readonly refusal: Refusal | undefined;
 }
 
-const refused = (refusal: Refusal): Appended => ({ accepted: 0, sequence: 0, bell: 0, refusal });
+export const refusedWith = (refusal: Refusal): Appended => ({ accepted: 0, sequence: 0, bell: 0, refusal });
 
 /**
  * Appends as many of the parcels from `from` to before `to` as fit the tail segment, at least one, or refuses the first: those
@@ -82,19 +82,19 @@ export function append(shard: Shard, parcels: readonly Parcel[], from: number, t
 function tryAppend(shard: Shard, parcels: readonly Parcel[], from: number, to: number): Appended | undefined {
   const first = parcels[from] as Parcel;
   const slot = findSlot(shard, first.to);
-  if (slot < 0 || !isTenanted(shard, slot)) return refused({ status: "gone" });
+  if (slot < 0 || !isTenanted(shard, slot)) return refusedWith({ status: "gone" });
   const { chain, key } = first;
 
   const known = findPair(shard, key);
-  if (known === undefined) return refused(busFull(shard));
+  if (known === undefined) return refusedWith(busFull(shard));
   if (known === PAIRS_DAMAGED) return undefined;
   const last = lastSequence(shard, known);
   const sequence = first.sequence === 0 ? last + 1 : first.sequence;
-  if (sequence <= last) return refused({ status: "duplicate", sequence });
+  if (sequence <= last) return refusedWith({ status: "duplicate", sequence });
   if (chain === CHAIN.data && shard.index.words[H.closing] === CLOSED && !first.late)
-    return refused({ status: "closed" });
-  if (sequence > last + 1) return refused({ status: "gap", expected: last + 1 });
-  if (first.unfit !== undefined) return refused(first.unfit);
+    return refusedWith({ status: "closed" });
+  if (sequence > last + 1) return refusedWith({ status: "gap", expected: last + 1 });
+  if (first.unfit !== undefined) return refusedWith(first.unfit);
 
   let words = shard.index.words;
   const at = slotWord(slot);
@@ -102,10 +102,10 @@ function tryAppend(shard: Shard, parcels: readonly Parcel[], from: number, to: n
   if (!isChainSealed(words, at, chain)) return undefined;
   const most = chain === CHAIN.data ? shard.inboxMessages : limits.controlMessages;
   const depth = words[chainAt + C.depth] as number;
-  if (depth >= most) return refused(inboxFull(shard, chain));
+  if (depth >= most) return refusedWith(inboxFull(shard, chain));
   const bytesLeft = chain === CHAIN.data ? shard.inboxBytes - (words[at + A.bytes] as number) : Number.MAX_SAFE_INTEGER;
   if (chargeOf(first) > bytesLeft)
-    return refused({ status: "full", what: "inbox", limit: `${shard.inboxBytes} bytes` });
+    return refusedWith({ status: "full", what: "inbox", limit: `${shard.inboxBytes} bytes` });
 
   globalThis.crashPoint?.("append.checked");
   dirty(shard);
@@ -113,7 +113,7 @@ function tryAppend(shard: Shard, parcels: readonly Parcel[], from: number, to: n
   const pair = reservePair(shard, known, key);
   if (pair === undefined || !makeRoom(shard, recordBound(first.body), chain === CHAIN.control)) {
     clean(shard);
-    return refused(busFull(shard));
+    return refusedWith(busFull(shard));
   }
   globalThis.crashPoint?.("append.reserved");
   words = shard.index.words;

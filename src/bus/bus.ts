@@ -4,7 +4,7 @@
  * An agent belongs to the shard that its id hashes to.
  */
 import { assert } from "../assert.ts";
-import { CfnError } from "../errors.ts";
+import { CfnError, isPassing } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { decodeMessage } from "../message/encode.ts";
 import { type Chain, type Draft, isAgentId, type Message } from "../message/message.ts";
@@ -210,6 +210,17 @@ class OpenBus implements Bus {
   leaseAll(ids: readonly string[], chain: Chain): (Lease | undefined)[] {
     const number = CHAIN[chain];
     const leases = new Array<Lease | undefined>(ids.length).fill(undefined);
+    try {
+      this.leaseInto(leases, ids, number);
+    } catch (error) {
+      // All or none: nobody else would ever release them.
+      for (const lease of leases) lease?.release();
+      throw error;
+    }
+    return leases;
+  }
+
+  private leaseInto(leases: (Lease | undefined)[], ids: readonly string[], number: ChainNumber): void {
     for (const [shard, group] of groupBy(ids, (id) => this.shardOf(id))) {
       withShard(shard, () => {
         for (const at of group) {
@@ -223,7 +234,6 @@ class OpenBus implements Bus {
         }
       });
     }
-    return leases;
   }
 
   private holding(shard: Shard, slot: number, chain: ChainNumber): Holding {
@@ -243,12 +253,22 @@ class OpenBus implements Bus {
     return copies.map((some, at) => (holdings[at] as Holding).accept(some) ?? (holdings[at] as Holding).read(max));
   }
 
-  ackAll(leases: readonly Lease[], counts: readonly number[]): void {
+  ackAll(leases: readonly Lease[], counts: readonly number[]): number[] {
     const holdings = leases as readonly Holding[];
+    const left: number[] = [];
     for (const [shard, group] of groupBy(holdings, (holding) => holding.shard)) {
-      const blobs = withShard(shard, () => group.map((at) => (holdings[at] as Holding).take(counts[at] as number)));
+      const blobs: Uint8Array[][] = [];
+      try {
+        withShard(shard, () => {
+          for (const at of group) blobs.push((holdings[at] as Holding).take(counts[at] as number));
+        });
+      } catch (error) {
+        if (!isPassing(error)) throw error;
+        left.push(...group.slice(blobs.length));
+      }
       dropTaken(this.info.dir, blobs.flat());
     }
+    return left;
   }
 
   /** Undefined where the stored body is missing or damaged. */

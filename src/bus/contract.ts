@@ -165,7 +165,10 @@ export interface Bus {
   readonly info: BusInfo;
   /** One attempt. Ids in the draft must be valid (`isAgentId`), the payload within `limits.payloadBytes`: asserted. */
   send(draft: Draft): Sent;
-  /** Each shard's lock is taken once. Outcomes in the order of the drafts; per recipient, after the first refusal all are refused. */
+  /**
+   * Each shard's lock is taken once. Outcomes in the order of the drafts; per recipient, after the first refusal all are refused. Throws
+   * only where none was accepted: what a shard that cannot be used does not take is refused as `full` where another has taken some.
+   */
   sendBatch(drafts: readonly Draft[]): Sent[];
   /**
    * From now on each sender may send so many data messages a second, and one second's worth at once; 0 for no limit. To be said
@@ -185,8 +188,11 @@ export interface Bus {
   supersede(id: string): number;
   /** `lease` of each of these, undefined also where an id is not registered; each shard's lock is taken once. */
   leaseAll(ids: readonly string[], chain: Chain): (Lease | undefined)[];
-  /** `ack` of each of these leases, which this bus has given; each shard's lock is taken once. */
-  ackAll(leases: readonly Lease[], counts: readonly number[]): void;
+  /**
+   * `ack` of each of these leases, which this bus has given; each shard's lock is taken once. The places of those for which that cannot be
+   * just now, which are to be acknowledged again.
+   */
+  ackAll(leases: readonly Lease[], counts: readonly number[]): readonly number[];
   /** `read(max)` of each of these leases, which this bus has given; each shard's lock is taken once. */
   readAll(leases: readonly Lease[], max: number): Delivery[][];
   /** Copies of the oldest messages; nothing is marked or taken. */

@@ -7,6 +7,7 @@
  * cannot keep a `stop` from getting through.
  */
 import { assert } from "../assert.ts";
+import { isPassing } from "../errors.ts";
 import { allocateFile, closeFile, fileSize, O, openFile, renameFile, statPath, unlinkFile } from "../os/file.ts";
 import { E } from "../os/libc.ts";
 import { mapFile } from "../os/mapping.ts";
@@ -117,7 +118,8 @@ export const blobFits = (shard: Shard, bytes: number): boolean => occupied(shard
 /**
  * Opens a new tail segment. `reserved` may use the spare one; others leave it. Between `dirty` and `clean`.
  *
- * @returns false where the shard is at its bound or the file system is full: nothing has changed then.
+ * @returns false where the shard is at its bound, or the file system or this process's own memory or descriptors are full: nothing
+ * has changed then.
  */
 export function rotate(shard: Shard, reserved: boolean): boolean {
   const words = shard.index.words;
@@ -149,7 +151,7 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   globalThis.crashPoint?.("rotate.made");
   setHeader(words, H.nextNumber, number + 1);
   globalThis.crashPoint?.("rotate.counted");
-  const segment = adoptRecycled(shard, entry, number) ?? mapSegment(shard, entry, number, true);
+  const segment = adoptRecycled(shard, entry, number) ?? mapNew(shard, entry, number);
   if (segment === undefined) {
     unlinkFile(path);
     return false;
@@ -165,6 +167,16 @@ export function rotate(shard: Shard, reserved: boolean): boolean {
   globalThis.crashPoint?.("rotate.tail_moved");
   if (previous >= 0) retireUnread(shard, previous);
   return true;
+}
+
+/** The segment that has just been made; undefined where this process has no room for it: then it is as if there were no space. */
+function mapNew(shard: Shard, entry: number, number: number): Segment | undefined {
+  try {
+    return mapSegment(shard, entry, number, true);
+  } catch (error) {
+    if (isPassing(error)) return undefined;
+    throw error;
+  }
 }
 
 /** Writes the table's entry of an empty segment. */

@@ -3,13 +3,14 @@
  * is free.
  */
 import { assert } from "../assert.ts";
+import { CfnError } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { encodeMessage } from "../message/encode.ts";
 import { messageIds, senderOf } from "../message/ids.ts";
 import { type Draft, isAgentId } from "../message/message.ts";
 import { unixSeconds } from "../os/clock.ts";
 import { randomId } from "../os/random.ts";
-import { type Appended, append, busFull, inboxFull, type Parcel } from "./append.ts";
+import { type Appended, append, busFull, inboxFull, type Parcel, refusedWith } from "./append.ts";
 import type { Ringer } from "./bell.ts";
 import { dropBlob, storeBlob } from "./blobs.ts";
 import type { Full, Sent } from "./contract.ts";
@@ -57,10 +58,12 @@ function endOfRow(all: readonly Parcel[], from: number): number {
   return end;
 }
 
-/** Appends all, row by row, and after one refusal nothing more to that chain: a retry of it would come too late. */
-function appendInOrder(shard: Shard, all: readonly Parcel[]): Appended[] {
+/**
+ * Appends all to `rows`, row by row, and after one refusal nothing more to that chain: a retry of it would come too late. Where it
+ * throws, nothing of the row after the last in `rows` has been appended.
+ */
+function appendInOrder(shard: Shard, all: readonly Parcel[], rows: Appended[]): void {
   const refused = new Map<string, Appended>();
-  const rows: Appended[] = [];
   globalThis.crashPoint?.("batch.locked");
   for (let from = 0, end = 0; from < all.length; ) {
     if (from >= end) end = endOfRow(all, from);
@@ -73,7 +76,6 @@ function appendInOrder(shard: Shard, all: readonly Parcel[]): Appended[] {
     rows.push(outcome);
     from += refusal === undefined ? accepted : 1;
   }
-  return rows;
 }
 
 /**
@@ -118,34 +120,48 @@ export class Sending {
     const outcomes = new Array<Sent | undefined>(drafts.length).fill(undefined);
     const now = unixSeconds();
     const all: Prepared[] = [];
+    let accepted = 0;
     // One may be refused here already: then so is what follows it to the same chain.
-    const refused = new Map<string, Sent>();
+    const unfit = new Map<string, Sent>();
     const chainOfDraft = ({ to, chain }: Draft): string => `${to} ${chain ?? "data"}`;
     const ahead = new Map<string, number>();
     for (let at = 0; at < drafts.length; at++) {
       const draft = drafts[at] as Draft;
-      const before = refused.size === 0 ? undefined : refused.get(chainOfDraft(draft));
+      const before = unfit.size === 0 ? undefined : unfit.get(chainOfDraft(draft));
       const others = ahead.get(draft.to) ?? 0;
       const prepared = before ?? this.prepare(draft, now, at, others);
       if (draft.chain !== "control") ahead.set(draft.to, others + 1);
       if ("status" in prepared) {
-        refused.set(chainOfDraft(draft), prepared);
+        unfit.set(chainOfDraft(draft), prepared);
         outcomes[at] = prepared;
       } else all.push(prepared);
     }
     globalThis.crashPoint?.("batch.encoded");
     for (const [shard, places] of groupBy(all, (one) => one.shard)) {
       const group = places.length === all.length ? all : places.map((place) => all[place] as Prepared);
-      const rows = withShard(shard, () => appendInOrder(shard, group));
+      const rows: Appended[] = [];
+      let cut: unknown;
+      try {
+        withShard(shard, () => appendInOrder(shard, group, rows));
+      } catch (error) {
+        if (!(error instanceof CfnError)) throw error;
+        cut = error;
+      }
       globalThis.crashPoint?.("batch.unlocked");
       let n = 0;
       for (const row of rows) {
+        accepted += row.accepted;
         this.ring(row);
         for (let behind = Math.max(row.accepted, 1) - 1; behind >= 0; behind--) {
           const one = group[n++] as Prepared;
           outcomes[one.at] = this.outcome(one, row, row.sequence - behind);
         }
       }
+      if (cut === undefined) continue;
+      const refusal = refusedWith(busFull(shard));
+      // What has been accepted is to be told: why the rest was not is said when that is tried again.
+      for (const one of accepted === 0 ? all : group.slice(n)) outcomes[one.at] = this.outcome(one, refusal, 0);
+      if (accepted === 0) throw cut;
     }
     globalThis.crashPoint?.("batch.rung");
     return outcomes as Sent[];

@@ -1,6 +1,6 @@
 /** One role's mail: taking messages from its control chain, and sending with patience. */
-import type { Bus, Delivery, Lease } from "../bus/contract.ts";
-import { CfnError } from "../errors.ts";
+import type { Bus, Delivery, Lease, Sent } from "../bus/contract.ts";
+import { CfnError, isPassing } from "../errors.ts";
 import type { Draft, Message } from "../message/message.ts";
 
 /** Few enough that what they set going (a coordinator starts an agent for each task) does not keep the loop long. */
@@ -14,6 +14,8 @@ const SEND_MOST = 1024;
 export class Inbox {
   private readonly lease: Lease;
   private taking = false;
+  /** Handled, and not taken off the bus yet. */
+  private owed = 0;
 
   /** `id` must be registered by this process. */
   constructor(bus: Bus, id: string) {
@@ -22,13 +24,33 @@ export class Inbox {
     this.lease = lease;
   }
 
-  /** What has arrived, at most `READ_MOST` messages; the next call gives them again until they are acknowledged. */
+  /**
+   * What has arrived, at most `READ_MOST` messages; the next call gives them again until they are acknowledged. Nothing where the bus
+   * cannot be read just then: whoever reads an inbox looks again at each tick.
+   */
   read(): Delivery[] {
-    return this.lease.read(READ_MOST, READ_BYTES);
+    try {
+      this.settle();
+      return this.lease.read(READ_MOST, READ_BYTES);
+    } catch (error) {
+      if (isPassing(error)) return [];
+      throw error;
+    }
   }
 
+  /** Takes them off the bus; where that cannot be now, before the next are read. */
   ack(count: number): void {
-    this.lease.ack(count);
+    this.owed += count;
+    try {
+      this.settle();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    }
+  }
+
+  private settle(): void {
+    if (this.owed > 0) this.lease.ack(this.owed);
+    this.owed = 0;
   }
 
   /**
@@ -38,12 +60,15 @@ export class Inbox {
   take(handle: (message: Message) => void): boolean {
     if (this.taking) return false;
     this.taking = true;
-    const deliveries = this.read();
-    for (const { message } of deliveries) handle(message);
-    globalThis.crashPoint?.("mail.handled");
-    if (deliveries.length > 0) this.ack(deliveries.length);
-    this.taking = false;
-    return deliveries.length > 0;
+    try {
+      const deliveries = this.read();
+      for (const { message } of deliveries) handle(message);
+      globalThis.crashPoint?.("mail.handled");
+      if (deliveries.length > 0) this.ack(deliveries.length);
+      return deliveries.length > 0;
+    } finally {
+      this.taking = false;
+    }
   }
 
   release(): void {
@@ -80,28 +105,35 @@ export class Postbox {
     this.waiting.push(draft);
   }
 
-  /** True if nothing waits any more. */
+  /** True if nothing waits any more. Whatever it throws, what the bus has not accepted waits still. */
   flush(): boolean {
-    const refused: Draft[] = [];
-    const drafts = this.waiting;
-    this.waiting = [];
-    for (let at = 0, most = FIRST_BATCH; at < drafts.length; at += most, most = Math.min(2 * most, SEND_MOST)) {
-      const batch = drafts.slice(at, at + most);
-      const outcomes = this.bus.sendBatch(batch);
+    for (let most = FIRST_BATCH; this.waiting.length > 0; most = Math.min(2 * most, SEND_MOST)) {
+      const batch = this.waiting.slice(0, most);
+      const outcomes = this.offer(batch);
+      if (outcomes === undefined) return false;
       globalThis.crashPoint?.("post.sent");
+      this.waiting.splice(0, batch.length);
+      const refused: Draft[] = [];
       outcomes.forEach((sent, n) => {
         const draft = batch[n] as Draft;
         if (sent.status === "accepted" || sent.status === "duplicate") this.onSent({ msgId: sent.msgId, draft });
         else if (sent.status === "gone") this.onGone(draft);
         else refused.push(draft);
       });
-      if (refused.length > 0) {
-        // Those after a refused one stay behind it, so that each recipient gets its messages in order.
-        refused.push(...drafts.slice(at + most));
-        break;
-      }
+      // Those after a refused one stay behind it, so that each recipient gets its messages in order.
+      this.waiting.unshift(...refused);
+      if (refused.length > 0) return false;
     }
-    this.waiting = [...refused, ...this.waiting];
-    return this.waiting.length === 0;
+    return true;
+  }
+
+  /** Undefined where the bus cannot take any just then. */
+  private offer(batch: readonly Draft[]): Sent[] | undefined {
+    try {
+      return this.bus.sendBatch(batch);
+    } catch (error) {
+      if (isPassing(error)) return undefined;
+      throw error;
+    }
   }
 }

@@ -7,18 +7,20 @@ import { CfnError } from "../../src/errors.ts";
 /** The seats a, b and c on a bus on which somebody else hosts the `taken` ids; `leased` are those opened, in that order. */
 function scene(epoch: number, ...taken: string[]) {
   const leased: string[] = [];
+  const busy = { now: false };
   const bus = {
     registerAll: (all: readonly Registration[]) =>
       all.map(({ id }) => (taken.includes(id) ? { status: "taken", hostPid: 7 } : { status: "registered" })),
     unregister: () => 0,
     leaseAll: (ids: readonly string[]) => {
+      if (busy.now) throw new CfnError("try_again", "busy");
       leased.push(...ids);
       return ids.map(() => ({}) as Lease);
     },
   } as unknown as Bus;
   const states = { change: () => undefined } as unknown as StateFiles;
   const make = () => new Seats({ bus, lead: "lead", epoch, seats: ["a", "b", "c"] }, states);
-  return { make, leased, taken };
+  return { make, leased, taken, busy };
 }
 
 const idsOf = (seats: Iterable<{ readonly id: string }>): string[] => Array.from(seats, ({ id }) => id);
@@ -38,6 +40,17 @@ test("a seat is there whether it is open or not, others are not", () => {
   seats.of(["b"]);
   expect(["a", "b", "z"].map((id) => seats.has(id))).toEqual([true, true, false]);
   expect(() => seats.of(["z"])).toThrow("z has a seat in this host");
+});
+
+test("a seat that cannot be opened just then is opened later", () => {
+  const { make, leased, busy } = scene(1);
+  const seats = make();
+  busy.now = true;
+  expect(() => seats.of(["b", "c"])).toThrow("busy");
+  expect([seats.unopened, seats.has("b")]).toEqual([3, true]);
+  busy.now = false;
+  expect(idsOf(seats.of(["b"]))).toEqual(["b"]);
+  expect([seats.unopened, leased]).toEqual([2, ["b"]]);
 });
 
 test("all seats take tasks but those that were stopped by themselves", () => {

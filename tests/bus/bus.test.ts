@@ -196,7 +196,7 @@ test("a team is registered at once: who has mail keeps it, who is hosted elsewhe
       bus.unregister("away");
       const other = openBus(dir);
       const team = ["new", "away", "hosted", "new"].map((id) => ({ id, role: "worker" }) as const);
-      expect(other.registerAll(team).map(({ status }) => status)).toEqual([
+      expect(other.registerAll(team).map(({ status }): string => status)).toEqual([
         ...["registered", "registered", "taken", "taken"],
       ]);
       expect(bus.agents().map(({ id, depth }) => [id, depth.data])).toEqual([

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, renameSync, symlinkSync, unlinkSync, writeSync } from "node:fs";
+import { openBus } from "../../src/bus/bus.ts";
 import type { Bus } from "../../src/bus/contract.ts";
 import { C, H } from "../../src/bus/layout.ts";
 import { chainWord } from "../../src/bus/slots.ts";
@@ -77,3 +78,30 @@ test("a bus whose holder died in the middle of a change is mended by the next se
     expect(bus.send(draft("w"))).toMatchObject({ status: "accepted", sequence: 1 });
     expect(bus.damaged()).toBe(0);
   }, bounds));
+
+test("a batch of which one shard takes none for now is told of what the others took, and nothing is there twice", () =>
+  withOpenBus(
+    (bus, dir) => {
+      const ids = Array.from({ length: 8 }, (_, n) => `w${n}`);
+      bus.registerAll(ids.map((id) => ({ id, role: "worker" })));
+      expect(statuses(bus, ...ids.map((to) => draft(to)))).toEqual(ids.map(() => "accepted"));
+      // Who has not mapped this yet cannot open it.
+      const segment = `${dir}/shards/01/segment-1`;
+      renameSync(segment, `${dir}/kept`);
+      symlinkSync(segment, segment);
+      const other = openBus(dir);
+      const outcomes = statuses(other, ...ids.map((to) => draft(to, { from: "b" })));
+      const [taken, refused] = ["accepted", "full"].map((status) => ids.filter((_, n) => outcomes[n] === status)) as [
+        string[],
+        string[],
+      ];
+      expect([taken.length + refused.length, taken.length > 0, refused.length > 0]).toEqual([8, true, true]);
+      expect(() => other.sendBatch(refused.map((to) => draft(to, { from: "b" })))).toThrow(segment);
+      unlinkSync(segment);
+      renameSync(`${dir}/kept`, segment);
+      expect(statuses(other, ...refused.map((to) => draft(to, { from: "b" })))).toEqual(refused.map(() => "accepted"));
+      for (const id of ids) expect(other.peek(id, "data", 9).map(({ from }) => from)).toEqual(["a", "b"]);
+      other.close();
+    },
+    { shards: 2 },
+  ));

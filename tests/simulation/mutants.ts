@@ -24,7 +24,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ["taking is not announced by the dirty word", one("inbox.ts", "  dirty(shard);\n  for (let n", "  for (let n")],
   [
     "a retried sequence number is sent again",
-    one("append.ts", '  if (sequence <= last) return refused({ status: "duplicate", sequence });\n', ""),
+    one("append.ts", '  if (sequence <= last) return refusedWith({ status: "duplicate", sequence });\n', ""),
   ],
   [
     "a message is taken when it is read, before it is handed over",
@@ -170,7 +170,7 @@ export const mutants: ReadonlyMap<string, readonly Mutation[]> = new Map([
   ],
   [
     "an inbox takes one message more than its bound",
-    one("append.ts", "  if (depth >= most) return refused(", "  if (depth > most) return refused("),
+    one("append.ts", "  if (depth >= most) return refusedWith(", "  if (depth > most) return refusedWith("),
   ],
   [
     "of a row of messages only the first is linked",
