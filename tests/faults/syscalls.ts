@@ -46,7 +46,7 @@ interface Blow {
 
 interface Struck extends Blow {
   readonly code: number;
-  /** It hit no call of ours that takes space: none, or one of the runtime, which calls a little more or less each time. */
+  /** It hit no call that it was meant for: none, or one of the runtime, which calls a little more or less each time. */
   readonly missed: boolean;
   readonly problems: readonly string[];
 }
@@ -166,16 +166,18 @@ async function struck(blow: Blow): Promise<Struck> {
     "-e",
     `inject=${call}:${effect}:when=${n}`,
   ];
-  // A run need not come to that call; a call that is refused may be the one that starts an agent's work.
-  const codes =
-    how === "kill" ? (subject === "run" ? [137, 0] : [137]) : subject === "run" ? [...noSpaceCodes, 1] : noSpaceCodes;
+  // A call that is refused may be the one that starts an agent's work.
+  const codes = how === "kill" ? [137] : subject === "run" ? [...noSpaceCodes, 1] : noSpaceCodes;
   let missed = false;
   try {
     const { code, problems, left } = await inOwnPlace((place) => {
       const trace = `${place.files}/trace`;
       return strike(place, subject, optionsAt(trace), (end) => {
         const lines = readFileSync(trace, "latin1").split("\n");
-        missed = how === "nospace" && !lines.some((line) => line.endsWith("(INJECTED)") && spacious[call]?.test(line));
+        missed =
+          how === "kill"
+            ? lines.filter((line) => line.startsWith(`${call}(`)).length < n
+            : !lines.some((line) => line.endsWith("(INJECTED)") && spacious[call]?.test(line));
         return missed ? [] : endedOtherThan(codes)(end);
       });
     });

@@ -39,7 +39,7 @@ export type WovenLease = Woven<Lease>;
 export type WovenBus = Omit<Woven<Bus>, "lease" | "leaseAll" | "readAll" | "ackAll"> & {
   lease(...args: Parameters<Bus["lease"]>): Steps<WovenLease | undefined>;
   leaseAll(...args: Parameters<Bus["leaseAll"]>): Steps<(WovenLease | undefined)[]>;
-  ackAll(leases: readonly WovenLease[], counts: readonly number[]): Steps<void>;
+  ackAll(leases: readonly WovenLease[], counts: readonly number[]): Steps<readonly number[]>;
   readAll(leases: readonly WovenLease[], max: number): Steps<ReturnType<Bus["readAll"]>>;
   /** Private in the source. */
   shard(n: number): Steps<Shard>;

@@ -329,14 +329,20 @@ export class Life {
 
   private *acknowledgeTogether(all: readonly Leased[], counts: readonly number[]): Steps<void> {
     const acked = all.map(({ lease, number }, n) => ({ lease, number, count: counts[n] as number }));
-    const some = acked.filter(({ count }) => count > 0);
+    let some = acked.filter(({ count }) => count > 0);
     if (this.kernel.p()) yield 1;
     for (const { number, count } of some) this.log({ ...this.at, kind: "acking", lease: number, count });
-    yield* this.bus.ackAll(
-      some.map(({ lease }) => lease),
-      some.map(({ count }) => count),
-    );
-    for (const { number, count } of some) this.log({ ...this.at, kind: "acked", lease: number, count });
+    // What cannot be acknowledged just then is, like a host's, acknowledged again; at last its reader forgets it.
+    for (let tries = 0; tries < 3 && some.length > 0; tries++) {
+      const left = yield* this.bus.ackAll(
+        some.map(({ lease }) => lease),
+        some.map(({ count }) => count),
+      );
+      for (const [n, { number, count }] of some.entries())
+        if (!left.includes(n)) this.log({ ...this.at, kind: "acked", lease: number, count });
+      some = some.filter((_, n) => left.includes(n));
+      if (some.length > 0) this.kernel.count("acknowledged again");
+    }
   }
 
   *host(id = this.id()): Steps<void> {
