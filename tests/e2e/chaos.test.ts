@@ -6,6 +6,7 @@ import { planStrikes, type VictimKind, victimKinds } from "../../src/chaos/plan.
 import type { CommandOptions, CommandOutcome } from "../support/binary.ts";
 import { runCfn, startCfn } from "../support/binary.ts";
 import { withBusBase } from "../support/bus.ts";
+import { signalled } from "../support/killing.ts";
 import { seeded } from "../support/seed.ts";
 import { until, withSwarm } from "../support/swarm.ts";
 
@@ -146,7 +147,10 @@ describe("cfn chaos", () => {
         const running = startCfn(["chaos", "--agents", "10", "--duration", "30s", "--kill", "agents"], { env });
         const processes = (): number[] => marked(arena.directory);
         await until("agents are up", () => processes().length > 12);
-        process.kill(processes().at(-1) as number, "SIGSTOP");
+        await until("one is stopped", () => {
+          const last = processes().at(-1);
+          return last !== undefined && signalled(last, "SIGSTOP");
+        });
         running.kill("SIGKILL");
         expect((await running.outcome).signal).toBe("SIGKILL");
         await until("all have ended", () => processes().length === 0);

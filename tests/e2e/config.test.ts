@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { settingList } from "../../src/config/schema.ts";
 import { type CommandOptions, repositoryRoot, runCfn, runCommand } from "../support/binary.ts";
-import { withBusBase } from "../support/bus.ts";
+import { namesIn, withBusBase } from "../support/bus.ts";
 import { linesOf, until, withSwarm } from "../support/swarm.ts";
 
 async function withDirectory(use: (directory: string) => Promise<void>): Promise<void> {
@@ -240,7 +240,7 @@ describe("a run has its settings", () => {
       const killed = start(["--tasks", "tasks", "--", "sh", "-c", script], { env, cwd: directory });
       const runs = `${directory}/state/cfn/runs`;
       const recorded = (): string => {
-        const [journal = ""] = existsSync(runs) ? readdirSync(runs) : [];
+        const [journal = ""] = namesIn(runs);
         const results = `${runs}/${journal}/results`;
         return existsSync(results) ? readFileSync(results, "utf8") : "";
       };

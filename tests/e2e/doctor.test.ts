@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import type { Examination } from "../../src/doctor/examine.ts";
 import { type CommandOutcome, cfnBinary, runCfn, runCommand, startCfn } from "../support/binary.ts";
-import { withBusBase } from "../support/bus.ts";
+import { namesIn, withBusBase } from "../support/bus.ts";
 import { until } from "../support/swarm.ts";
 
 const mayUnshare = Bun.spawnSync(["unshare", "-m", "-p", "-f", "true"]).exitCode === 0;
@@ -143,8 +143,7 @@ onMachines("cfn doctor", () => {
   });
 });
 
-const runsIn = (base: string): string[] =>
-  existsSync(base) ? readdirSync(base).filter((name) => name.startsWith("run-")) : [];
+const runsIn = (base: string): string[] => namesIn(base).filter((name) => name.startsWith("run-"));
 
 /** Starts a run and kills it with its agents and its guardian: whoever could have cleaned up. Returns its id. */
 async function killedRun(env: Readonly<Record<string, string>>, base: string): Promise<string> {

@@ -1,8 +1,18 @@
 /** A bus base of one test's own under /dev/shm, and the proof that the test left nothing there. */
 import { expect } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 
 let made = 0;
+
+/** What lies in a directory that somebody else may make or remove just now; nothing where it is not there. */
+export function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}
 
 /**
  * Calls `use` with a fresh, empty directory for `CFN_MESSAGE_BASE_DIR` and removes it afterwards. Where the test itself
@@ -16,7 +26,7 @@ export async function withBusBase<T>(
   mkdirSync(base, { mode: 0o700 });
   try {
     const result = await use(base);
-    const left = existsSync(base) ? readdirSync(base) : [];
+    const left = namesIn(base);
     if (options.leaves !== true) expect(left, `left in ${base}`).toEqual([]);
     return result;
   } finally {

@@ -6,17 +6,18 @@ import { linesOf, type Swarm, until } from "./swarm.ts";
 /** Stops, then kills, the processes that carry the test's mark: none can start another in between. */
 export async function killAll(swarm: Swarm): Promise<void> {
   for (let pids = swarm.processes(); pids.length > 0; pids = swarm.processes()) {
-    for (const signal of ["SIGSTOP", "SIGKILL"] as const) for (const pid of pids) send(pid, signal);
+    for (const signal of ["SIGSTOP", "SIGKILL"] as const) for (const pid of pids) signalled(pid, signal);
     await Bun.sleep(5);
   }
 }
 
-function send(pid: number, signal: NodeJS.Signals): void {
+/** Signals a process that may have ended by itself: false if it has. */
+export function signalled(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(pid, signal);
+    return process.kill(pid, signal);
   } catch (error) {
-    // It has ended by itself.
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
   }
 }
 
