@@ -26,3 +26,13 @@ export class CfnError extends Error {
 
 /** Whether something was busy, or the system had too little of it just then: what was tried may be tried again. */
 export const isPassing = (error: unknown): boolean => error instanceof CfnError && error.code === "try_again";
+
+/** What `ask` gives, or undefined where that failed for a reason that passes: the caller asks again. Throws whatever else it throws. */
+export function orLater<T>(ask: () => T): T | undefined {
+  try {
+    return ask();
+  } catch (error) {
+    if (isPassing(error)) return undefined;
+    throw error;
+  }
+}

@@ -11,7 +11,7 @@
  */
 import { assert } from "../assert.ts";
 import type { Delivery } from "../bus/contract.ts";
-import { isPassing } from "../errors.ts";
+import { orLater } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { spoolPath, type TaskPayload } from "../message/protocol.ts";
 import { monotonicMs, systemMs, unixSeconds } from "../os/clock.ts";
@@ -37,16 +37,6 @@ import { sharedVariables, taskVariables } from "./variables.ts";
 /** Registers the seats and takes the leases of their control chains; tasks that are already there are started. */
 export function createHost(options: HostOptions): Host {
   return new SwarmHost(options);
-}
-
-/** What the bus gives, or undefined where it is busy or short of something for now. */
-function orLater<T>(ask: () => T): T | undefined {
-  try {
-    return ask();
-  } catch (error) {
-    if (isPassing(error)) return undefined;
-    throw error;
-  }
 }
 
 class SwarmHost implements Host {

@@ -1,6 +1,6 @@
 /** One agent's place in a host: its mail, the state that everyone can read, and what it runs now. */
 import type { Delivery, Lease } from "../bus/contract.ts";
-import { isPassing } from "../errors.ts";
+import { orLater } from "../errors.ts";
 import { limits } from "../limits.ts";
 import { type Control, controlOf } from "./control.ts";
 import type { Execution } from "./execution.ts";
@@ -51,15 +51,12 @@ export class Seat {
    * the host looks again.
    */
   readMail(): Control[] {
-    try {
+    const known = this.mailbox.length;
+    const read = orLater(() => {
       this.#pay();
-      const known = this.mailbox.length;
-      if (this.lease.depth() <= known) return [];
-      return this.keep(this.lease.read(known + limits.mailAhead).slice(known));
-    } catch (error) {
-      if (isPassing(error)) return [];
-      throw error;
-    }
+      return this.lease.depth() <= known ? [] : this.lease.read(known + limits.mailAhead);
+    });
+    return read === undefined || read.length === 0 ? [] : this.keep(read.slice(known));
   }
 
   /** Whether all its mail is new. */
@@ -81,11 +78,7 @@ export class Seat {
   /** Takes what is settled off the bus; where that cannot be now, before it reads again. */
   settle(): void {
     this.owe(this.mailbox.dropSettled());
-    try {
-      this.#pay();
-    } catch (error) {
-      if (!isPassing(error)) throw error;
-    }
+    orLater(() => this.#pay());
   }
 
   /** So many of its messages are settled and still on the bus. */

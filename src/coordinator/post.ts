@@ -1,6 +1,6 @@
 /** One role's mail: taking messages from its control chain, and sending with patience. */
-import type { Bus, Delivery, Lease, Sent } from "../bus/contract.ts";
-import { CfnError, isPassing } from "../errors.ts";
+import type { Bus, Delivery, Lease } from "../bus/contract.ts";
+import { CfnError, orLater } from "../errors.ts";
 import type { Draft, Message } from "../message/message.ts";
 
 /** Few enough that what they set going (a coordinator starts an agent for each task) does not keep the loop long. */
@@ -29,23 +29,17 @@ export class Inbox {
    * cannot be read just then: whoever reads an inbox looks again at each tick.
    */
   read(): Delivery[] {
-    try {
+    const read = orLater(() => {
       this.settle();
       return this.lease.read(READ_MOST, READ_BYTES);
-    } catch (error) {
-      if (isPassing(error)) return [];
-      throw error;
-    }
+    });
+    return read ?? [];
   }
 
   /** Takes them off the bus; where that cannot be now, before the next are read. */
   ack(count: number): void {
     this.owed += count;
-    try {
-      this.settle();
-    } catch (error) {
-      if (!isPassing(error)) throw error;
-    }
+    orLater(() => this.settle());
   }
 
   private settle(): void {
@@ -109,7 +103,8 @@ export class Postbox {
   flush(): boolean {
     for (let most = FIRST_BATCH; this.waiting.length > 0; most = Math.min(2 * most, SEND_MOST)) {
       const batch = this.waiting.slice(0, most);
-      const outcomes = this.offer(batch);
+      // Undefined where the bus cannot take any just then.
+      const outcomes = orLater(() => this.bus.sendBatch(batch));
       if (outcomes === undefined) return false;
       globalThis.crashPoint?.("post.sent");
       this.waiting.splice(0, batch.length);
@@ -125,15 +120,5 @@ export class Postbox {
       if (refused.length > 0) return false;
     }
     return true;
-  }
-
-  /** Undefined where the bus cannot take any just then. */
-  private offer(batch: readonly Draft[]): Sent[] | undefined {
-    try {
-      return this.bus.sendBatch(batch);
-    } catch (error) {
-      if (isPassing(error)) return undefined;
-      throw error;
-    }
   }
 }
